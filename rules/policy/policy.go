@@ -1,0 +1,178 @@
+// Package policy is the YAML format of policies: it loads files into structure with positions, checks that
+// structure, applies overrides over the whole set, and prints policies back. It knows neither events nor
+// expressions: the text of an expression is carried with a table of where each of its characters stands.
+// It owns Diagnostic, the one type for faults found in policies. It imports nothing of ours.
+package policy
+
+import "io/fs"
+
+// Policy is one file. Every text carries its place.
+type Policy struct {
+	Path        string // as the user named it, with slashes
+	Name        Text   // default: the file's name without its extension
+	Version     Text
+	Description Text
+	// Lists and Macros are visible in this policy, those of Shared in every policy of the set.
+	Lists           []List
+	Macros          []Macro
+	SharedLists     []List
+	SharedMacros    []Macro
+	Variables       []Variable
+	Rules           []Rule // defaults are applied
+	Overrides       []Override
+	Tests           []Test
+	ExtraEventNames []Text // event names beside the known ones, not warned about
+}
+
+// Text is a scalar as written, with its place.
+type Text struct {
+	Value string
+	Span  Span
+}
+
+// Expr is the text of an expression, the place of each of its characters, and the policy whose lists,
+// macros and variables its names resolve in. A zero Expr (Scope nil) is an absent one.
+type Expr struct {
+	Text  string
+	Span  Span // the scalar
+	Scope *Policy
+	// segments say where the text stands: from each offset on, counted in characters (runes) of Text,
+	// consecutive characters stand in consecutive columns of a line. Sorted by offset; see Position.
+	segments []segment
+}
+
+type segment struct{ offset, line, col int }
+
+// List is a named list of texts or of integers: List is homogeneous, Ints tells which.
+type List struct {
+	Name    Text
+	Ints    bool
+	Members []Text // for Ints, each Value parses with strconv.ParseInt(v, 0, 64)
+}
+
+// Macro is a named expression with parameters.
+type Macro struct {
+	ID         Text
+	Params     []Text
+	Expression Expr
+}
+
+// Variable declares a variable that events carry.
+type Variable struct {
+	Name    Text
+	Scope   Text // process, container or event
+	Type    Text // string, int, float, bool, or a list: [string] ...
+	Default Text // as written; Value "" when absent
+}
+
+// Severity orders rules; the higher decides.
+type Severity int
+
+// The severities, as written in lower case.
+const (
+	Info Severity = iota
+	Low
+	Medium
+	High
+	Critical
+)
+
+// Rule is one detection. Defaults of its policy and overrides of the set are already applied.
+type Rule struct {
+	ID             Text
+	Version        string // default: the policy's
+	Title          string // default: description, then id
+	Description    string
+	Expression     Expr
+	Severity       Severity
+	Priority       int
+	Shadow         bool // mode: shadow
+	Disabled       bool
+	Tags           []string // sorted "key:value", severity among them
+	References     []string
+	Authors        []string
+	FalsePositives []string
+	Status         string
+	License        string
+	Date           string
+	Modified       string
+	Source         Source
+	Metadata       map[string]string
+	Exceptions     []Exception
+	Every          Text   // a duration as written, "" when absent
+	LimiterToken   []Text // field paths
+	Actions        []Action
+	Policy         *Policy // the file it stands in: policy_name stays the target's under overrides
+}
+
+// Source says where a rule came from when it was imported.
+type Source struct{ Kind, ID, URL string }
+
+// Exception takes matches of a rule out again.
+type Exception struct {
+	Name       Text
+	Expression Expr
+}
+
+// Action is one entry of actions: its JSON and its place.
+type Action struct {
+	JSON []byte
+	Span Span
+}
+
+// Override changes a rule or a list of another policy. It is applied by Load; what stays here is for printing.
+type Override struct {
+	Rule Text // the target's id, or
+	List Text // policy/list
+	Span Span
+	// raw is the mapping, for the printer.
+	raw any
+}
+
+// Test is one test case of a policy.
+type Test struct {
+	Name   Text
+	Events []TestEvent
+	// Expect maps a rule id to the 0-based indexes of the events that match it. Rules of the policy
+	// that it does not name must not match.
+	Expect          []Expectation
+	ExpectException []ExceptionExpectation
+	Policy          *Policy
+}
+
+// TestEvent is one event of a test: its JSON after dotted keys are unfolded, its host, and the time that
+// passes before it.
+type TestEvent struct {
+	JSON  []byte
+	Host  string // default "test"
+	After string // a duration, "" for the usual second
+	Span  Span
+}
+
+// Expectation is one entry of expect.
+type Expectation struct {
+	Rule   Text
+	Events []int
+}
+
+// ExceptionExpectation is one entry of expect_exception: the named exception of the rule decides on some
+// event of the test.
+type ExceptionExpectation struct{ Rule, Exception Text }
+
+// Set is every policy of a folder, sorted by path, with overrides applied.
+type Set struct {
+	Policies []*Policy
+	// Hash identifies the normalised set: comments, key order and file paths do not count. Hex SHA-256.
+	Hash string
+}
+
+// Load reads the policies under paths: files, and folders whose *.yaml and *.yml files below them are read.
+// It applies overrides and returns the set with every fault found, sorted. The set is nil when a fault is
+// an error of structure; a set whose expressions are wrong still loads (rules.Compile finds those).
+func Load(paths ...string) (*Set, Diagnostics) { return &Set{}, nil }
+
+// LoadFS is Load over a file system: every policy in it.
+func LoadFS(fsys fs.FS) (*Set, Diagnostics) { return &Set{}, nil }
+
+// Position says where character (rune) offset of x.Text stands.
+func (x Expr) Position(offset int) (line, col int) { return 0, 0 }
