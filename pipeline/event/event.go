@@ -147,7 +147,3 @@ type PermissionChange struct {
 	OldSD      string `json:"old_sd,omitempty"`
 	NewSD      string `json:"new_sd,omitempty"`
 }
-
-// Variables is a JSON object kept byte for byte as it came; its values are strings, numbers, booleans or
-// lists of them.
-type Variables json.RawMessage

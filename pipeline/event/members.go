@@ -1,0 +1,129 @@
+package event
+
+import (
+	"reflect"
+	"strings"
+
+	"github.com/goccy/go-json"
+)
+
+// shape is what the schema says of a value, as far as unknown members are concerned: the members of an
+// object, the items of a list, or neither.
+type shape struct {
+	members map[string]*shape
+	items   *shape
+}
+
+// eventShape is the shape of an Event. Constant.
+var eventShape = shapeOf(reflect.TypeFor[Event]())
+
+var free = &shape{} // a text, a number, or JSON of any shape
+
+func shapeOf(t reflect.Type) *shape {
+	switch {
+	case t == reflect.TypeFor[Variables]() || t == reflect.TypeFor[json.RawMessage]():
+		return free
+	case t.Kind() == reflect.Pointer:
+		return shapeOf(t.Elem())
+	case t.Kind() == reflect.Slice:
+		return &shape{items: shapeOf(t.Elem())}
+	case t.Kind() == reflect.Struct:
+		s := &shape{members: map[string]*shape{}}
+		for _, f := range reflect.VisibleFields(t) {
+			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" && name != "-" {
+				s.members[name] = shapeOf(f.Type)
+			}
+		}
+		return s
+	}
+	return free
+}
+
+// member finds the member of that key as encoding/json does: by its exact name, else without regard to case.
+func (s *shape) member(key []byte) *shape {
+	if m, ok := s.members[string(key)]; ok {
+		return m
+	}
+	for name, m := range s.members { // no two names are equal but for case
+		if strings.EqualFold(name, string(key)) {
+			return m
+		}
+	}
+	return nil
+}
+
+// countUnknown counts the members of value, an object which decodes, that the schema lacks, and names the
+// first.
+func countUnknown(value []byte) (n int, first string) {
+	w := walker{b: value}
+	w.value(eventShape)
+	return w.unknown, w.first
+}
+
+// walker walks over valid JSON: it checks nothing, and is at most MaxDepth deep.
+type walker struct {
+	b       []byte
+	i       int
+	unknown int
+	first   string
+}
+
+func (w *walker) value(s *shape) {
+	w.i = skipSpace(w.b, w.i)
+	switch w.b[w.i] {
+	case '{':
+		for w.i = skipSpace(w.b, w.i+1); w.b[w.i] != '}'; w.i = skipSpace(w.b, w.i) {
+			if w.b[w.i] == ',' {
+				w.i++
+				continue
+			}
+			sub := w.key(s)
+			w.i = skipSpace(w.b, w.i) + 1 // the colon
+			w.value(sub)
+		}
+		w.i++
+	case '[':
+		items := s.items
+		if items == nil {
+			items = free
+		}
+		for w.i = skipSpace(w.b, w.i+1); w.b[w.i] != ']'; w.i = skipSpace(w.b, w.i) {
+			if w.b[w.i] == ',' {
+				w.i++
+				continue
+			}
+			w.value(items)
+		}
+		w.i++
+	case '"':
+		w.i = stringEnd(w.b, w.i) + 1
+	default:
+		for w.i < len(w.b) && !strings.ContainsRune(",]} \t\r\n", rune(w.b[w.i])) {
+			w.i++
+		}
+	}
+}
+
+// key steps over a key and returns the shape of its value.
+func (w *walker) key(s *shape) *shape {
+	end := stringEnd(w.b, w.i)
+	quoted := w.b[w.i : end+1]
+	w.i = end + 1
+	if s.members == nil {
+		return free
+	}
+	if m := s.member(quoted[1 : len(quoted)-1]); m != nil {
+		return m
+	}
+	var key string // escaped, or not there
+	if json.Unmarshal(quoted, &key) == nil {
+		if m := s.member([]byte(key)); m != nil {
+			return m
+		}
+	}
+	if w.unknown == 0 {
+		w.first = clip([]byte(key))
+	}
+	w.unknown++
+	return free
+}
