@@ -4,8 +4,6 @@
 // It owns Diagnostic, the one type for faults found in policies. It imports nothing of ours.
 package policy
 
-import "io/fs"
-
 // Policy is one file. Every text carries its place.
 type Policy struct {
 	Path        string // as the user named it, with slashes
@@ -30,19 +28,6 @@ type Text struct {
 	Span  Span
 }
 
-// Expr is the text of an expression, the place of each of its characters, and the policy whose lists,
-// macros and variables its names resolve in. A zero Expr (Scope nil) is an absent one.
-type Expr struct {
-	Text  string
-	Span  Span // the scalar
-	Scope *Policy
-	// segments say where the text stands: from each offset on, counted in characters (runes) of Text,
-	// consecutive characters stand in consecutive columns of a line. Sorted by offset; see Position.
-	segments []segment
-}
-
-type segment struct{ offset, line, col int }
-
 // List is a named list of texts or of integers: List is homogeneous, Ints tells which.
 type List struct {
 	Name    Text
@@ -63,6 +48,8 @@ type Variable struct {
 	Scope   Text // process, container or event
 	Type    Text // string, int, float, bool, or a list: [string] ...
 	Default Text // as written; Value "" when absent
+	// DefaultList is the default of a list, nil when absent.
+	DefaultList []Text
 }
 
 // Severity orders rules; the higher decides.
@@ -120,13 +107,12 @@ type Action struct {
 	Span Span
 }
 
-// Override changes a rule or a list of another policy. It is applied by Load; what stays here is for printing.
+// Override changes a rule or a list of another policy. Load has applied it; what stays here says which
+// targets a policy changes.
 type Override struct {
 	Rule Text // the target's id, or
 	List Text // policy/list
 	Span Span
-	// raw is the mapping, for the printer.
-	raw any
 }
 
 // Test is one test case of a policy.
@@ -138,6 +124,7 @@ type Test struct {
 	Expect          []Expectation
 	ExpectException []ExceptionExpectation
 	Policy          *Policy
+	Span            Span
 }
 
 // TestEvent is one event of a test: its JSON after dotted keys are unfolded, its host, and the time that
@@ -153,6 +140,7 @@ type TestEvent struct {
 type Expectation struct {
 	Rule   Text
 	Events []int
+	places []Span // of each index
 }
 
 // ExceptionExpectation is one entry of expect_exception: the named exception of the rule decides on some
@@ -165,14 +153,3 @@ type Set struct {
 	// Hash identifies the normalised set: comments, key order and file paths do not count. Hex SHA-256.
 	Hash string
 }
-
-// Load reads the policies under paths: files, and folders whose *.yaml and *.yml files below them are read.
-// It applies overrides and returns the set with every fault found, sorted. The set is nil when a fault is
-// an error of structure; a set whose expressions are wrong still loads (rules.Compile finds those).
-func Load(paths ...string) (*Set, Diagnostics) { return &Set{}, nil }
-
-// LoadFS is Load over a file system: every policy in it.
-func LoadFS(fsys fs.FS) (*Set, Diagnostics) { return &Set{}, nil }
-
-// Position says where character (rune) offset of x.Text stands.
-func (x Expr) Position(offset int) (line, col int) { return 0, 0 }
