@@ -161,9 +161,10 @@ func (r *reader) variables(n *node) []Variable {
 		if v.Type.Value != "" {
 			r.variableDefault(v)
 		}
-		if ok && v.Type.Value != "" {
-			out = append(out, v)
+		if !ok || v.Type.Value == "" || v.Scope.Value == "" {
+			continue
 		}
+		out = append(out, v)
 		r.notInForce(v.Name.Span, "variable %q is declared, but nothing sets variables yet: it has what the event carries, or its default", v.Name.Value)
 	}
 	return out

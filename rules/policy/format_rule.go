@@ -108,8 +108,9 @@ var ruleFields = []ruleField{
 		add:     func(dst, src *draft) { dst.rule.Exceptions = slices.Concat(dst.rule.Exceptions, src.rule.Exceptions) }},
 	{field: field[draft]{key: "every", doc: "At most one signal in this time, for instance 10m. Not yet in force.", shape: textShape,
 		read: func(r *reader, n *node, d *draft) {
-			d.rule.Every = r.duration(n, "every")
-			r.notInForce(n.span, "every is not yet in force: each match gives a signal")
+			if d.rule.Every = r.duration(n, "every"); d.rule.Every.Value != "" {
+				r.notInForce(n.span, "every is not yet in force: each match gives a signal")
+			}
 		}},
 		replace: func(dst, src *draft) { dst.rule.Every = src.rule.Every }},
 	{field: field[draft]{key: "limiter_token", doc: "Fields for each value of which every counts apart. Not yet in force.", shape: textsShape,
@@ -121,7 +122,9 @@ var ruleFields = []ruleField{
 				}
 				d.rule.LimiterToken = append(d.rule.LimiterToken, t)
 			}
-			r.notInForce(headOf(n), "limiter_token is not yet in force: each match gives a signal")
+			if len(d.rule.LimiterToken) > 0 {
+				r.notInForce(headOf(n), "limiter_token is not yet in force: each match gives a signal")
+			}
 		}},
 		replace: func(dst, src *draft) { dst.rule.LimiterToken = src.rule.LimiterToken }},
 	{field: field[draft]{key: "actions", doc: "What to do on a match. Not yet in force.", shape: listOf(shape{"type": "object"}),
@@ -136,7 +139,7 @@ var ruleFields = []ruleField{
 					}
 				}
 			}
-			if len(n.items) > 0 {
+			if len(d.rule.Actions) > 0 {
 				r.notInForce(headOf(n), "actions are not yet in force: signals name them, the engine does not act on them")
 			}
 		}},
@@ -177,7 +180,7 @@ func (r *reader) exceptions(n *node) []Exception {
 	for _, item := range n.items {
 		var e Exception
 		readObject(r, item, &exceptionObject, &e)
-		if e.Name.Value != "" && e.Expression.Scope != nil {
+		if e.Name.Value != "" {
 			out = append(out, e)
 		}
 	}

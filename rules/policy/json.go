@@ -3,7 +3,6 @@ package policy
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"regexp"
 	"sort"
 	"strconv"
@@ -200,12 +199,4 @@ func (b *branch) json(out []byte) []byte {
 		out = b.children[name].json(out)
 	}
 	return append(out, '}')
-}
-
-// plural words a count.
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }

@@ -60,7 +60,8 @@ func readObject[T any](r *reader, n *node, o *object[T], into *T) map[string]Spa
 	if !r.want(n, mapNode, o.what) {
 		return nil
 	}
-	cut := false // an unquoted expression in { } was cut here: keys without values are its shreds
+	meant := map[string]bool{} // required keys that an unknown one stands for
+	cut := false               // an unquoted expression in { } was cut here: keys without values are its shreds
 	byKey := make(map[string]*field[T], len(o.fields))
 	for i := range o.fields {
 		byKey[o.fields[i].key] = &o.fields[i]
@@ -71,6 +72,7 @@ func readObject[T any](r *reader, n *node, o *object[T], into *T) map[string]Spa
 		if f == nil {
 			if !(cut && e.value.kind == nullNode) {
 				r.unknownKey(e.key.span, key, o.what, o.keys())
+				meant[Suggest(key, o.keys())] = true
 			}
 			continue
 		}
@@ -83,7 +85,7 @@ func readObject[T any](r *reader, n *node, o *object[T], into *T) map[string]Spa
 		f.read(r, e.value, into)
 	}
 	for _, f := range o.fields {
-		if _, ok := given[f.key]; f.required && !ok && !r.anyFaultyKey(n) {
+		if _, ok := given[f.key]; f.required && !ok && !meant[f.key] && !r.anyFaultyKey(n) {
 			at := n.span
 			if len(n.entries) > 0 && !n.flow { // the first key says which mapping is meant
 				at = n.entries[0].key.span
@@ -318,10 +320,12 @@ func (r *reader) expression(n *node) Expr {
 	case sc.style == folded:
 		r.fault(head, CodeExpressionFolded, "write '|' instead of '>'", "YAML joins the lines of a '>' block")
 	case sc.style == plain && n.flow:
-		r.fault(head, CodeExpressionFlow, "quote it: { expression: '...' }",
-			"an expression between { } must be quoted: YAML cuts it at a comma or bracket")
+		r.fault(head, CodeExpressionFlow, flowHint, flowMessage)
 	case sc.style != literal && sc.span.Line != sc.span.EndLine:
 		r.fault(head, CodeExpressionMultiline, blockHint, "YAML joins the lines of this expression")
+	case sc.style == plain && strings.ContainsRune("!&*@`%,]}", r.src.at(sc.span.Line, sc.span.Col)):
+		// YAML forbids these too; the library lets some pass.
+		r.diags = append(r.diags, sigilFault(r.src, sc.span.Line, sc.span.Col))
 	case sc.style == plain && r.commentAfter(sc.span):
 	default:
 		return r.located(sc)

@@ -115,8 +115,7 @@ func (s *source) readQuoted(line, col int, quote rune, value string) (scalar, *D
 			decoded, size, ok := s.escape(l, c)
 			if !ok {
 				return out, &Diagnostic{Span: s.span(l, c, l, c+size), Level: Error, Code: CodeSyntax,
-					Message: "this is no escape of a double-quoted YAML text",
-					Hint:    `write the backslash twice, or the text between single quotes`}
+					Message: badEscape, Hint: badEscapeHint}
 			}
 			r, c = decoded, c+size
 			if size == 1 { // an escaped line end
@@ -201,10 +200,7 @@ func (s *source) readBlock(line, col, parent int, value string) (scalar, *Diagno
 	blanks := 0 // empty lines not yet written
 	for l := line + 1; l <= len(s.lines); l++ {
 		content := s.line(l)
-		spaces := 0
-		for spaces < len(content) && content[spaces] == ' ' {
-			spaces++
-		}
+		spaces := indentOf(content)
 		if spaces == len(content) && (indent == 0 || spaces <= indent) {
 			blanks++
 			continue
@@ -247,10 +243,10 @@ func (s *source) readBlock(line, col, parent int, value string) (scalar, *Diagno
 }
 
 // squeeze drops every blank: what two readings of a block must agree on. The library trims blanks that
-// YAML keeps, and the mask has turned tabs into spaces.
+// YAML keeps, and has seen masked tabs.
 func squeeze(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r == ' ' || r == '\t' || r == '\n' {
+		if r == ' ' || r == '\t' || r == '\n' || r == tabMask {
 			return -1
 		}
 		return r

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"regexp"
 	"unicode/utf8"
 )
 
@@ -102,23 +103,34 @@ func (s *source) span(line, col, endLine, endCol int) Span {
 	return Span{File: s.file, Line: line, Col: col, EndLine: endLine, EndCol: endCol}
 }
 
-// masked is the text that the YAML library reads: lines end in LF, and every tab that is not in the
+// tabMask stands for a tab of a block scalar: a character of no meaning to YAML.
+const tabMask = '\uE000'
+
+// masked is the text that the YAML library reads: lines end in LF, and a tab that is not in the
 // indentation of its line is a space. The library drops such tabs from plain scalars and does not count
 // them as columns; the mask keeps its columns right, and what a scalar says is read from the source
-// itself. A tab in the indentation stays, for the library to refuse where YAML refuses it.
+// itself. In a block scalar, where the library takes a tab after the indentation for more of it, tabs are
+// tabMask. A tab in the indentation elsewhere stays, for the library to refuse where YAML refuses it.
 func (s *source) masked() string {
 	n := 0
 	for _, l := range s.lines {
 		n += len(l) + 1
 	}
 	out := make([]rune, 0, n)
+	block := -1 // the least indentation of the block scalar we are in, -1 outside
 	for i, l := range s.lines {
 		if i > 0 {
 			out = append(out, '\n')
 		}
+		spaces := indentOf(l)
+		if block >= 0 && spaces < len(l) && spaces < block {
+			block = -1
+		}
 		indent := true
 		for _, r := range l {
-			if r == '\t' && !indent {
+			if r == '\t' && block >= 0 {
+				r = tabMask
+			} else if r == '\t' && !indent {
 				r = ' '
 			}
 			if r != ' ' && r != '\t' {
@@ -126,6 +138,13 @@ func (s *source) masked() string {
 			}
 			out = append(out, r)
 		}
+		if block < 0 && blockHeader.MatchString(string(l)) {
+			block = spaces + 1
+		}
 	}
 	return string(out)
 }
+
+// blockHeader matches a line whose value starts a block scalar below it. A line that only looks like one
+// costs nothing but the words in which a tab in the indentation below it is refused.
+var blockHeader = regexp.MustCompile(`(^|[:-])[ \t]+[|>][-+0-9]*[ \t]*([ \t]#.*)?$`)

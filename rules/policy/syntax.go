@@ -26,11 +26,14 @@ func syntaxFault(src *source, err error) Diagnostic {
 		return d
 	}
 	line, col := tokenPosition(src, placed.GetToken())
+	message := strings.TrimSpace(placed.GetMessage())
 	if d, ok := expressionFault(src, line); ok {
 		return d
 	}
+	if d, ok := flowExpressionFault(src, line, col); ok && strings.HasPrefix(message, "',' or '}'") {
+		return d
+	}
 	d.Span = src.span(line, col, line, col+1)
-	message := strings.TrimSpace(placed.GetMessage())
 	message = strings.ReplaceAll(message, "\t", `\t`)
 	text := string(src.line(line))
 	switch {
@@ -39,8 +42,13 @@ func syntaxFault(src *source, err error) Diagnostic {
 		d.Span = src.span(line, tab, line, tab+1)
 		d.Message, d.Hint = "a tab in the indentation", "indent with spaces"
 	case strings.Contains(message, "mapping value is not allowed"):
-		d.Message = "': ' inside a plain value, or a key indented differently from its neighbours"
-		d.Hint = "quote the value, or line the keys up"
+		return misplacedColon(src, line, col)
+	case strings.HasPrefix(message, "found unknown escape"):
+		d.Span = src.span(line, max(col-1, 1), line, col+1)
+		d.Message, d.Hint = badEscape, badEscapeHint
+	case strings.HasPrefix(message, "value is not allowed") && belowBlock(src, line):
+		d.Message = "this line is indented less than the block above it"
+		d.Hint = "indent it at least as far as the first line of the block"
 	default:
 		d.Message = strings.TrimSuffix(message, ".")
 		if d.Message != "" && !strings.HasPrefix(d.Message, "',") {
@@ -49,6 +57,88 @@ func syntaxFault(src *source, err error) Diagnostic {
 	}
 	return d
 }
+
+// belowBlock says that the nearest line above that is indented less than line starts a block scalar.
+func belowBlock(src *source, line int) bool {
+	own := indentOf(src.line(line))
+	for l := line - 1; l > 0; l-- {
+		text := src.line(l)
+		if n := indentOf(text); n < own && n < len(text) {
+			return blockHeader.MatchString(string(text))
+		}
+	}
+	return false
+}
+
+func indentOf(line []rune) int {
+	n := 0
+	for n < len(line) && line[n] == ' ' {
+		n++
+	}
+	return n
+}
+
+const (
+	badEscape     = "this is no escape of a double-quoted YAML text"
+	badEscapeHint = "write the backslash twice, or the text between single quotes"
+)
+
+// misplacedColon places "mapping value is not allowed", which the library reports where the value before
+// the colon starts: the colon may stand in that line, or end a key below that is indented too far.
+func misplacedColon(src *source, line, col int) Diagnostic {
+	d := Diagnostic{Level: Error, Code: CodeSyntax, Message: "': ' inside a plain value", Hint: "quote the value"}
+	for l := line; l <= len(src.lines); l++ {
+		text := src.line(l)
+		start := 1
+		if l == line {
+			start = col
+		}
+		for c := start; c <= len(text); c++ {
+			if next := src.at(l, c+1); text[c-1] != ':' || next != ' ' && next != '\t' && next != '\n' {
+				continue
+			}
+			if l == line {
+				d.Span = src.span(l, c, l, c+1)
+				return d
+			}
+			first := indentOf(text) + 1
+			d.Span = src.span(l, first, l, c)
+			d.Message = "this key is indented deeper than the one before, whose value it would continue"
+			d.Hint = "line the keys up"
+			return d
+		}
+	}
+	d.Span = src.span(line, col, line, col+1)
+	return d
+}
+
+// flowExpressionFault looks for an unquoted expression between { } that reaches to where the library
+// stopped.
+func flowExpressionFault(src *source, line, col int) (Diagnostic, bool) {
+	text := src.line(line)
+	text = text[:min(col-1, len(text))]
+	prefix := []rune(expressionKey + ": ")
+	for i := len(text) - len(prefix); i > 0; i-- {
+		if string(text[i:i+len(prefix)]) != string(prefix) || !strings.ContainsRune(" {,", text[i-1]) {
+			continue
+		}
+		from := i + len(prefix) + 1
+		for src.at(line, from) == ' ' {
+			from++
+		}
+		if strings.ContainsRune("\"'|>\n", src.at(line, from)) {
+			return Diagnostic{}, false
+		}
+		return Diagnostic{Span: src.span(line, from, line, max(col, from+1)), Level: Error, Code: CodeExpressionFlow,
+			Message: flowMessage, Hint: flowHint}, true
+	}
+	return Diagnostic{}, false
+}
+
+const (
+	flowMessage = "an expression between { } must be quoted: YAML cuts it at a comma or bracket"
+	flowHint    = "quote it: { expression: '...' }"
+)
 
 // expressionFault looks for an unquoted expression that line holds and for what YAML makes of it.
 func expressionFault(src *source, line int) (Diagnostic, bool) {

@@ -50,7 +50,9 @@ func (r *reader) tests(n *node) []Test {
 		} else {
 			names[t.Name.Value] = t.Name.Span
 		}
-		r.checkIndexes(t)
+		if len(t.Events) > 0 {
+			r.checkIndexes(t)
+		}
 		out = append(out, t)
 	}
 	return out
@@ -117,11 +119,8 @@ func (r *reader) checkIndexes(t Test) {
 		for i, index := range x.Events {
 			switch {
 			case index < 0 || index >= len(t.Events):
-				hint := ""
-				if len(t.Events) > 0 {
-					hint = fmt.Sprintf("indexes count from 0 to %d", len(t.Events)-1)
-				}
-				r.fault(x.places[i], CodeTestIndex, hint, "the test has %s and none at index %d", plural(len(t.Events), "event", "events"), index)
+				r.fault(x.places[i], CodeTestIndex, fmt.Sprintf("indexes count from 0 to %d", len(t.Events)-1),
+					"the test has no event %d", index)
 			case seen[index]:
 				r.fault(x.places[i], CodeTestIndex, "", "index %d stands twice", index)
 			}

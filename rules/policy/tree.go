@@ -56,6 +56,16 @@ func tree(src *source) (*node, Diagnostics) {
 type builder struct {
 	src   *source
 	diags Diagnostics
+	// tagged are lines with a tag, which is a fault already: behind it the library's columns are off.
+	tagged map[int]bool
+}
+
+// unreadable reports why a scalar cannot be read.
+func (b *builder) unreadable(d *Diagnostic) *node {
+	if !b.tagged[d.Line] {
+		b.diags = append(b.diags, *d)
+	}
+	return &node{kind: faultyNode, span: d.Span}
 }
 
 func (b *builder) fault(at Span, code, message, hint string) {
@@ -77,8 +87,11 @@ func (b *builder) document() *node {
 			continue
 		}
 		if body != nil {
-			b.fault(b.place(d.Body.GetToken(), 1), CodeDocuments, "a second YAML document starts here",
-				"write one policy a file")
+			at := b.place(d.Body.GetToken(), 1)
+			if d.Start != nil {
+				at = b.place(d.Start, 3)
+			}
+			b.fault(at, CodeDocuments, "a second YAML document starts here", "write one policy a file")
 			break
 		}
 		body = d.Body
@@ -231,8 +244,7 @@ func (b *builder) inline(n ast.Node, flow bool) *node {
 	}
 	sc, fault := b.src.readInline(line, col, t.Type, value)
 	if fault != nil {
-		b.diags = append(b.diags, *fault)
-		return &node{kind: faultyNode, span: fault.Span}
+		return b.unreadable(fault)
 	}
 	return &node{kind: scalarNode, span: sc.span, flow: flow, scalar: sc}
 }
@@ -245,8 +257,7 @@ func (b *builder) block(n *ast.LiteralNode, column int) *node {
 	}
 	sc, fault := b.src.readBlock(line, col, column, value)
 	if fault != nil {
-		b.diags = append(b.diags, *fault)
-		return &node{kind: faultyNode, span: fault.Span}
+		return b.unreadable(fault)
 	}
 	return &node{kind: scalarNode, span: sc.span, scalar: sc}
 }
@@ -268,11 +279,25 @@ func (b *builder) null(n *ast.NullNode, flow bool) *node {
 // tag refuses a YAML tag. Before an expression it is a negation that YAML would drop.
 func (b *builder) tag(n *ast.TagNode, key string) *node {
 	at := b.place(n.Start, len([]rune(n.Start.Value)))
+	if b.tagged == nil {
+		b.tagged = map[int]bool{}
+	}
+	b.tagged[at.Line] = true
 	if key == expressionKey {
 		b.diags = append(b.diags, sigilFault(b.src, at.Line, at.Col))
 	} else {
-		b.fault(at, CodeTag, fmt.Sprintf("YAML takes %q for a tag; tags are not part of the format", n.Start.Value),
-			"quote the text")
+		b.fault(at, CodeTag, fmt.Sprintf("YAML takes %q for a tag; tags are not part of the format", n.Start.Value), "quote the text")
+	}
+	return &node{kind: faultyNode, span: at}
+}
+
+// behind builds the value that a refused anchor stands before, so that its faults are found too.
+func (b *builder) behind(n ast.Node, at Span) *node {
+	if n == nil {
+		return &node{kind: faultyNode, span: at}
+	}
+	if v := b.build(n, "", 0, false); v.kind != nullNode {
+		return v
 	}
 	return &node{kind: faultyNode, span: at}
 }
@@ -280,22 +305,20 @@ func (b *builder) tag(n *ast.TagNode, key string) *node {
 // sigil refuses anchors, aliases and merge keys.
 func (b *builder) sigil(n ast.Node, key string) *node {
 	at := b.place(n.GetToken(), 1)
-	hint := "use a list or a macro; quote the text if it only starts with this character"
-	switch n.(type) {
-	case *ast.AnchorNode:
-		if key != expressionKey {
-			b.fault(at, CodeAlias, "YAML anchors are not part of the format", hint)
-		}
-	case *ast.AliasNode:
-		if key != expressionKey {
-			b.fault(at, CodeAlias, "YAML aliases are not part of the format", hint)
-		}
-	default:
+	faulty := &node{kind: faultyNode, span: at}
+	const hint = "use a list or a macro; quote the text if it only starts with this character"
+	if _, merge := n.(*ast.MergeKeyNode); merge {
 		b.fault(b.place(n.GetToken(), 2), CodeAlias, "YAML merge keys are not part of the format", "use defaults, or write the keys out")
-		return &node{kind: faultyNode, span: at}
+		return faulty
 	}
 	if key == expressionKey {
 		b.diags = append(b.diags, sigilFault(b.src, at.Line, at.Col))
+		return faulty
 	}
-	return &node{kind: faultyNode, span: at}
+	if anchor, ok := n.(*ast.AnchorNode); ok {
+		b.fault(at, CodeAlias, "YAML anchors are not part of the format", hint)
+		return b.behind(anchor.Value, at)
+	}
+	b.fault(at, CodeAlias, "YAML aliases are not part of the format", hint)
+	return faulty
 }
