@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/goccy/go-json"
@@ -100,7 +101,7 @@ func (d *Decoder) decode(value []byte, e *Event) error {
 		return &Error{ReasonTooDeep, fmt.Sprintf("nested deeper than %d levels", MaxDepth)}
 	}
 	if !d.lenient && d.unmarshal(value, e, d.strict) == nil {
-		return complete(e)
+		return d.complete(e)
 	}
 	// Either it has unknown members, or it is broken and this says how.
 	if err := d.unmarshal(value, e, d.counted); err != nil {
@@ -112,12 +113,17 @@ func (d *Decoder) decode(value []byte, e *Event) error {
 	if d.unknown > 0 && d.cfg.RejectUnknown {
 		return &Error{ReasonUnknownField, first}
 	}
+	return d.complete(e)
+}
+
+func (d *Decoder) complete(e *Event) error {
+	d.store.grow(e)
 	return complete(e)
 }
 
 // unmarshal decodes value into e and the storage.
 func (d *Decoder) unmarshal(value []byte, e *Event, option json.DecodeOptionFunc) error {
-	d.store.attach(e)
+	d.store.attach(e, true)
 	if err := json.UnmarshalWithOption(value, e, option); err != nil {
 		return err
 	}
@@ -125,8 +131,7 @@ func (d *Decoder) unmarshal(value []byte, e *Event, option json.DecodeOptionFunc
 		return nil
 	}
 	// The text of the mark occurs in the record, as a process id or in a text: decode it without marks.
-	d.store.attach(e)
-	d.store.process.PID, d.store.process.PPID = nil, nil
+	d.store.attach(e, false)
 	return json.UnmarshalWithOption(value, e, option)
 }
 
@@ -139,11 +144,26 @@ func asError(err error) *Error {
 	case errors.As(err, &own):
 		return own
 	case errors.As(err, &wrong):
-		return &Error{ReasonWrongType, fmt.Sprintf("%s: %s is not a %s", wrong.Field, wrong.Value, wrong.Type)}
+		return &Error{ReasonWrongType, fmt.Sprintf("%s: %s is not %s", wrong.Field, wrong.Value, schemaType(wrong.Type))}
 	case errors.As(err, &syntax):
 		return &Error{ReasonInvalidJSON, fmt.Sprintf("at byte %d: %s", syntax.Offset, syntax.Error())}
 	}
 	return &Error{ReasonInvalidJSON, err.Error()}
+}
+
+// schemaType is what the schema calls a value of type t.
+func schemaType(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Struct, reflect.Pointer:
+		return "an object"
+	case reflect.Slice:
+		return "an array"
+	case reflect.Int64:
+		return "an integer"
+	case reflect.Bool:
+		return "a boolean"
+	}
+	return "a string"
 }
 
 // tooDeep reports whether value is nested deeper than MaxDepth. Records with few brackets, which is all but

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -167,6 +168,182 @@ func TestDecode(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("%s: %.200s is %s, want %s", c.name, c.in, got, c.want)
+		}
+	}
+}
+
+// Every recorded event decodes, and the schema has all of its members.
+func TestTraffic(t *testing.T) {
+	d := NewDecoder(DecoderConfig{RejectUnknown: true})
+	var e Event
+	n := 0
+	for _, value := range traffic(t, 10) {
+		if err := d.Decode(value, &e); err != nil {
+			t.Fatalf("%s: %v", value, err)
+		}
+		if want, err := oracle(value); err != nil || !reflect.DeepEqual(&e, want) {
+			t.Fatalf("%s is %s, encoding/json reads %s, %v", value, dump(&e), dump(want), err)
+		}
+		if e.Date == 0 || e.Meta.Name == "" || e.Process == nil {
+			t.Fatalf("%s lacks what every recorded event has: %s", value, dump(&e))
+		}
+		n++
+	}
+	if n < 10_000 {
+		t.Errorf("%d events only", n)
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	long := `{"title":"` + strings.Repeat("x", 100) + `"}`
+	cases := []struct {
+		cfg  DecoderConfig
+		in   string
+		want string
+	}{
+		{DecoderConfig{MaxBytes: 110}, long, `record_too_large: 112 bytes, at most 110 are read`},
+		{DecoderConfig{MaxBytes: 112}, long, ``},
+		{DecoderConfig{}, `{"title":"` + strings.Repeat("x", DefaultMaxBytes) + `"}`, `record_too_large: 1048588 bytes, at most 1048576 are read`},
+		{DecoderConfig{RejectUnknown: true}, `{"evt":{"colour":1}}`, `unknown_field: colour`},
+		{DecoderConfig{RejectUnknown: true}, `{"agent":{"rule_actions":[{"colour":1}]},"evt":{"variables":{"colour":1}},"TITLE":"a"}`, ``},
+		{DecoderConfig{}, `{"process":{"pid":"7"}}`, `wrong_type: process.pid: string is not an integer`},
+		{DecoderConfig{}, `{"process":{"parent":{"executable":[]}}}`, `wrong_type: process.parent.executable: array is not an object`},
+		{DecoderConfig{}, `{"date":"soon"}`, `bad_date: not RFC 3339: soon`},
+		{DecoderConfig{}, `{"title":"a"`, `invalid_json: at byte 12: unexpected end of JSON input`},
+	}
+	for _, c := range cases {
+		var e Event
+		err := NewDecoder(c.cfg).Decode([]byte(c.in), &e)
+		got := ""
+		if err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("%.60s: %s, want %s", c.in, got, c.want)
+		}
+	}
+}
+
+func TestUnknown(t *testing.T) {
+	d := NewDecoder(DecoderConfig{})
+	for _, c := range []struct {
+		in   string
+		want int
+	}{
+		{`{"title":"a"}`, 0},
+		{`{"a":1}`, 1},
+		{`{"a":{"b":{"c":1}}}`, 1},
+		{`{"a":1,"a":2,"process":{"b":[],"ancestors":[{"c":1,"pid":3},{"c":{}}]},"evt":{"matched_rules":[{"d":"\"}"}]}}`, 6},
+		{`{"title":"a"}`, 0},
+		{`{"Title":"a","\u0061gent":{},"evt":{"variables":{"x":1}}}`, 0},
+		{`{"t\u0069tl":1,"x\\":2}`, 2},
+		{`[]`, 0},
+	} {
+		var e Event
+		_ = d.Decode([]byte(c.in), &e) // the last one is no record
+		if got := d.Unknown(); got != c.want {
+			t.Errorf("%s: %d unknown members, want %d", c.in, got, c.want)
+		}
+	}
+}
+
+func TestMeta(t *testing.T) {
+	d := NewDecoder(DecoderConfig{})
+	for _, c := range []struct {
+		in   string
+		want Meta
+	}{
+		{`{}`, Meta{}},
+		{`{"evt":{"name":"Create_File"}}`, Meta{Name: "create"}},
+		{`{"evt":{"name":"EXEC"}}`, Meta{Name: "exec"}},
+		{`{"evt":{"name":"Fancy"}}`, Meta{Name: "Fancy"}},
+		{`{"process":{"parent":{"pid":1}}}`, Meta{}},
+		{`{"process":{"parent":{"executable":{"path":"a"}}}}`, Meta{ParentKnown: true}},
+	} {
+		e := Event{Meta: Meta{Host: "h", HasHost: true, AncestorsComplete: true}}
+		if err := d.Decode([]byte(c.in), &e); err != nil || e.Meta != c.want {
+			t.Errorf("%s: %+v, %v; want %+v", c.in, e.Meta, err, c.want)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	for name, want := range map[string]string{
+		"exec": "exec", "Exec": "exec", "create_file": "create", "CREATE_REGISTRY_KEY": "create_key", "set_registry_key_value": "set_key_value",
+		"": "", "x": "x", "éxec": "éxec", "utimes": "utimes", strings.Repeat("x", 100): strings.Repeat("x", 100),
+	} {
+		if got := Canonical(name); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+	for name, want := range map[string]bool{"create_file": true, "Delete_File": true, "create": false, "CREATE": false, "x": false, "": false} {
+		if IsAlias(name) != want {
+			t.Errorf("%s is an alias: %v", name, !want)
+		}
+	}
+	for _, name := range Known() {
+		if Canonical(name) != name || IsAlias(name) {
+			t.Errorf("%s is known as %s", name, Canonical(name))
+		}
+	}
+}
+
+func TestBasename(t *testing.T) {
+	for path, want := range map[string]string{
+		`C:\a\b.exe`: "b.exe", `b.exe`: "b.exe", `/usr/bin/x`: "x", `C:\a/b`: "b", `C:\a\`: "a", `\`: "", ``: "", `C:`: "C:", `\\?\C:\x`: "x",
+	} {
+		if got := Basename(path); got != want {
+			t.Errorf("basename of %s is %q, want %q", path, got, want)
+		}
+	}
+}
+
+// A clone outlives the record and the decoder's next one.
+func TestCloneSharesNothing(t *testing.T) {
+	d := NewDecoder(DecoderConfig{})
+	value := []byte(everything)
+	var e Event
+	for range 2 { // the second time the ancestors lie in the decoder
+		if err := d.Decode(value, &e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := e.Clone()
+	before := dump(c)
+	for i := range value {
+		value[i] = 'x'
+	}
+	if err := d.Decode([]byte(strings.NewReplacer("1", "2", "a", "b").Replace(everything)), new(Event)); err == nil {
+		t.Fatal("the second record should be broken")
+	}
+	if after := dump(c); after != before {
+		t.Errorf("the clone was %s and is %s", before, after)
+	}
+	if want, err := oracle([]byte(everything)); err != nil || !reflect.DeepEqual(c, want) {
+		t.Errorf("the clone is %s, want %s, %v", before, dump(want), err)
+	}
+}
+
+// What a decoder that has seen records allocates for one more, without dates: the texts with escapes.
+func TestDecodeAllocations(t *testing.T) {
+	for _, c := range []struct {
+		in   string
+		want float64
+	}{
+		{`{"agent":{"os":"windows"},"evt":{"name":"exec"},"process":{"pid":1,"ppid":2,"executable":{"path":"/a/b"}},"usr":{"name":"n"}}`, 0},
+		{`{"registry":{"key_path":"HKLM\\A"}}`, 1},
+		{`{"process":{"parent":{"pid":2}}}`, 2},
+		{`{"process":{"ancestors":[{"pid":1,"executable":{"path":"/a/b"}},{"pid":2,"executable":{"path":"/a/b"}}]}}`, 0},
+	} {
+		d := NewDecoder(DecoderConfig{})
+		var e Event
+		value := []byte(c.in)
+		if got := testing.AllocsPerRun(100, func() {
+			if err := d.Decode(value, &e); err != nil {
+				t.Fatal(err)
+			}
+		}); got > c.want {
+			t.Errorf("%s: %v allocations, want at most %v", c.in, got, c.want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"reflect"
 	"strings"
 
@@ -45,7 +46,8 @@ func (s *shape) member(key []byte) *shape {
 		return m
 	}
 	for name, m := range s.members { // no two names are equal but for case
-		if strings.EqualFold(name, string(key)) {
+		// The letters whose other cases are longer, like the Kelvin sign, only make the key longer.
+		if len(key) >= len(name) && strings.EqualFold(name, string(key)) {
 			return m
 		}
 	}
@@ -98,7 +100,7 @@ func (w *walker) value(s *shape) {
 	case '"':
 		w.i = stringEnd(w.b, w.i) + 1
 	default:
-		for w.i < len(w.b) && !strings.ContainsRune(",]} \t\r\n", rune(w.b[w.i])) {
+		for w.i < len(w.b) && !endsScalar(w.b[w.i]) {
 			w.i++
 		}
 	}
@@ -115,7 +117,12 @@ func (w *walker) key(s *shape) *shape {
 	if m := s.member(quoted[1 : len(quoted)-1]); m != nil {
 		return m
 	}
-	var key string // escaped, or not there
+	// Not there, or escaped.
+	if w.unknown > 0 && bytes.IndexByte(quoted, '\\') < 0 {
+		w.unknown++
+		return free
+	}
+	var key string
 	if json.Unmarshal(quoted, &key) == nil {
 		if m := s.member([]byte(key)); m != nil {
 			return m
@@ -126,4 +133,9 @@ func (w *walker) key(s *shape) *shape {
 	}
 	w.unknown++
 	return free
+}
+
+// endsScalar reports whether c ends a number, true, false or null.
+func endsScalar(c byte) bool {
+	return c == ',' || c == '}' || c == ']' || c == ' ' || c == '\n' || c == '\t' || c == '\r'
 }

@@ -1,0 +1,100 @@
+package event
+
+// schemaTexts describe the documents, the objects and their members to people. Constant.
+var schemaTexts = map[string]string{
+	"Input event": "One security event of a Windows host, as the engine reads it. The host is not in it: the key of the record names it.",
+	"Signal":      "An event that matched a rule, with the rule's identity and the lineage of its process.",
+
+	"Event.agent":             "Who sent the event; in a signal, also the rule that it matched.",
+	"Event.title":             "What the signal is about: the title of its rule.",
+	"Event.evt":               "What happened.",
+	"Event.date":              "When it happened.",
+	"Event.file":              "The file that the event is about.",
+	"Event.exit":              "How the process ended.",
+	"Event.process":           "The process that caused the event.",
+	"Event.container":         "The container that the event comes from.",
+	"Event.registry":          "The registry key or value that the event is about.",
+	"Event.usr":               "The account that caused the event.",
+	"Event.permission_change": "The change of an object's permissions.",
+
+	"Agent":                "The sender of an event, and the rule of a signal.",
+	"Agent.rule_id":        "The id of the rule.",
+	"Agent.rule_version":   "The version of the rule.",
+	"Agent.rule_actions":   "What the rule asks to be done, or reports as done; of any shape.",
+	"Agent.policy_name":    "The name of the rule's policy.",
+	"Agent.policy_version": "The version of the rule's policy.",
+	"Agent.version":        "The version of the sender.",
+	"Agent.os":             "The operating system of the sender.",
+	"Agent.arch":           "The processor architecture of the sender.",
+	"Agent.origin":         "The part of the sender that saw the event.",
+
+	"Evt":               "What happened.",
+	"Evt.name":          "The kind of event: exec, create, set_key_value and so on.",
+	"Evt.category":      "The group that the kind belongs to.",
+	"Evt.outcome":       "Whether it succeeded, where that is known.",
+	"Evt.async":         "True when the event was reported later than it happened.",
+	"Evt.matched_rules": "Every rule that the event matched, the ones it came with first.",
+	"Evt.variables":     "Variables without a scope.",
+
+	"MatchedRule":                "A rule that an event matched.",
+	"MatchedRule.id":             "The id of the rule.",
+	"MatchedRule.version":        "The version of the rule.",
+	"MatchedRule.tags":           "The tags of the rule, each one key:value.",
+	"MatchedRule.policy_name":    "The name of the rule's policy.",
+	"MatchedRule.policy_version": "The version of the rule's policy.",
+
+	"File":             "A file.",
+	"File.path":        "The path as users write it, with a drive letter.",
+	"File.device_path": "The path as the kernel writes it, with a device.",
+	"File.name":        "The last component of the path.",
+
+	"FileEvent":             "The file that an event is about.",
+	"FileEvent.path":        "The path as users write it, with a drive letter.",
+	"FileEvent.device_path": "The path as the kernel writes it, with a device.",
+	"FileEvent.name":        "The last component of the path.",
+	"FileEvent.destination": "Where the file went: the new name of a rename.",
+
+	"Exit":       "The end of a process.",
+	"Exit.cause": "EXITED, SIGNALED or COREDUMPED.",
+	"Exit.code":  "The exit code, or the number of the signal.",
+
+	"Process":            "A process.",
+	"Process.pid":        "The id of the process, used again by its host once the process is gone.",
+	"Process.ppid":       "The id of the process that created it.",
+	"Process.exec_time":  "When the process started.",
+	"Process.exit_time":  "When the process ended.",
+	"Process.executable": "The program that the process runs.",
+	"Process.container":  "The container that the process runs in.",
+	"Process.cmdline":    "The command line.",
+	"Process.user":       "The account that the process runs as.",
+
+	"ProcessContext":                     "A process with its lineage.",
+	"ProcessContext.parent":              "The process that created it.",
+	"ProcessContext.ancestors":           "The chain of processes that led to it: its parent first, then the parent's parent, and so on.",
+	"ProcessContext.variables":           "Variables of the process.",
+	"ProcessContext.truncated_ancestors": "True when the far end of the chain was cut off.",
+
+	"Container":            "A container.",
+	"Container.id":         "The id of the container.",
+	"Container.created_at": "When the container was created.",
+	"Container.variables":  "Variables of the container.",
+
+	"Registry":            "A registry key or value.",
+	"Registry.key_name":   "The last component of the key's path.",
+	"Registry.key_path":   "The path of the key, from its root.",
+	"Registry.value_name": "The name of the value.",
+
+	"User":      "An account.",
+	"User.name": "The name, with the domain before a backslash where it is known.",
+	"User.sid":  "The security identifier.",
+
+	"PermissionChange":             "A change of an object's security descriptor.",
+	"PermissionChange.username":    "Who changed it.",
+	"PermissionChange.user_domain": "The domain of who changed it.",
+	"PermissionChange.path":        "The object.",
+	"PermissionChange.type":        "The kind of object.",
+	"PermissionChange.old_sd":      "The descriptor before.",
+	"PermissionChange.new_sd":      "The descriptor after.",
+
+	"Variables": "Variables by name; each is a text, a number, a boolean or a list of them.",
+}
