@@ -79,11 +79,7 @@ func sameOutput(a, b pipeline.Output) error {
 
 // signalSchema is the JSON Schema of signals, compiled once.
 var signalSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
-	text, err := event.Schema("signal")
-	if err != nil {
-		return nil, err
-	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(event.Schema("signal")))
 	if err != nil {
 		return nil, err
 	}
