@@ -1,0 +1,215 @@
+package state
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"spoor/pipeline/event"
+)
+
+// Change is one absolute value of the state: what Key holds now. A nil Value means that Key is gone. Keys
+// and values are encoded with a version; they belong to the receiver.
+type Change struct{ Key, Value []byte }
+
+// The first byte of a key says what it is of, the first of a value how it is written.
+const (
+	kindProcess    = 'p'
+	processVersion = 1
+)
+
+// Changes appends to dst what changed since the last Committed or Rollback: one value for each key that is not
+// what it was, and none for what came and went. They stand in the order of the last change, which Restore
+// needs to find the same order of eviction.
+func (s *State) Changes(dst []Change) []Change {
+	order := make([]*entry, 0, len(s.journal.entries))
+	for i := range s.journal.entries {
+		if e := &s.journal.entries[i]; e.exists || e.existed {
+			order = append(order, e)
+		}
+	}
+	slices.SortFunc(order, func(a, b *entry) int { return cmp.Compare(a.node.seq, b.node.seq) })
+	// One buffer for all of them. It grows by moving, so the parts are cut out at the end.
+	var buf []byte
+	ends := make([]int, 0, 2*len(order))
+	for _, e := range order {
+		buf = appendKey(buf, e.node.name())
+		ends = append(ends, len(buf))
+		if e.exists {
+			buf = appendValue(buf, e.node)
+		}
+		ends = append(ends, len(buf))
+	}
+	start := 0
+	for i := range order {
+		key, end := ends[2*i], ends[2*i+1]
+		c := Change{Key: buf[start:key:key]}
+		if end > key {
+			c.Value = buf[key:end:end]
+		}
+		dst = append(dst, c)
+		start = end
+	}
+	return dst
+}
+
+func appendKey(b []byte, n name) []byte {
+	b = append(b, kindProcess)
+	b = appendText(b, n.host)
+	b = binary.AppendVarint(b, n.pid)
+	return binary.AppendVarint(b, n.id)
+}
+
+func decodeKey(b []byte) (name, error) {
+	r := reader{rest: b}
+	if kind := r.byte(); kind != kindProcess && r.err == nil {
+		return name{}, fmt.Errorf("unknown kind %q", kind)
+	}
+	n := name{host: r.text(), pid: r.varint(), id: r.varint()}
+	return n, r.done()
+}
+
+// appendValue writes the primary fields of n that its key does not hold. Times are relative to the id, which
+// they are near.
+func appendValue(b []byte, n *Node) []byte {
+	b = append(b, processVersion)
+	b = binary.AppendUvarint(b, uint64(n.flags))
+	b = binary.AppendVarint(b, n.ppid)
+	b = binary.AppendVarint(b, n.start-n.id)
+	b = binary.AppendVarint(b, n.end-n.id)
+	if n.is(flagLinked) {
+		b = binary.AppendVarint(b, n.parentID-n.id)
+	}
+	b = binary.AppendVarint(b, n.touched)
+	if n.is(flagStub) {
+		return b
+	}
+	p := &n.proc
+	var f event.File
+	if p.Executable != nil {
+		f = *p.Executable
+	}
+	b = appendText(b, f.Path)
+	b = appendText(b, f.DevicePath)
+	b = appendText(b, f.Name)
+	b = appendText(b, p.Cmdline)
+	b = appendText(b, p.User)
+	if c := p.Container; c != nil {
+		b = append(b, 1)
+		b = appendText(b, c.ID)
+		b = binary.AppendVarint(b, int64(c.CreatedAt))
+		b = appendText(b, string(c.Variables))
+		return b
+	}
+	return append(b, 0)
+}
+
+// decodeValue fills n, whose key is set, with fresh memory.
+func (s *State) decodeValue(b []byte, n *Node) error {
+	r := reader{rest: b}
+	if v := r.byte(); v != processVersion && r.err == nil {
+		return fmt.Errorf("written in format %d, this engine reads up to %d", v, processVersion)
+	}
+	f := r.uvarint()
+	if f&^flagsKnown != 0 {
+		return errBroken
+	}
+	n.flags = flags(f)
+	if n.is(flagLinked) && !n.is(flagPPID) {
+		return errBroken
+	}
+	n.ppid = r.varint()
+	n.start = n.id + r.varint()
+	n.end = n.id + r.varint()
+	if n.is(flagLinked) {
+		n.parentID = n.id + r.varint()
+	}
+	n.touched = r.varint()
+	if n.is(flagStub) {
+		if n.is(flagLinked | flagPPID) {
+			return errBroken
+		}
+		return r.done()
+	}
+	p := &n.proc
+	file := event.File{Path: r.text(), DevicePath: r.text(), Name: r.text()}
+	if file != (event.File{}) {
+		p.Executable = &file
+	}
+	p.Cmdline = r.text()
+	p.User = r.text()
+	switch r.byte() {
+	case 0:
+	case 1:
+		p.Container = &event.Container{ID: r.text(), CreatedAt: event.Time(r.varint())}
+		if v := r.text(); v != "" {
+			p.Container.Variables = event.Variables(v)
+		}
+	default:
+		return errBroken
+	}
+	return r.done()
+}
+
+var errBroken = errors.New("broken or cut short")
+
+func appendText(b []byte, s string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(s)))
+	return append(b, s...)
+}
+
+// reader reads what the append functions wrote. After the first fault it yields zeros.
+type reader struct {
+	rest []byte
+	err  error
+}
+
+func (r *reader) byte() byte {
+	if len(r.rest) == 0 {
+		r.err = errBroken
+		return 0
+	}
+	c := r.rest[0]
+	r.rest = r.rest[1:]
+	return c
+}
+
+func (r *reader) varint() int64 {
+	v, n := binary.Varint(r.rest)
+	r.skip(n)
+	return v
+}
+
+func (r *reader) uvarint() uint64 {
+	v, n := binary.Uvarint(r.rest)
+	r.skip(n)
+	return v
+}
+
+func (r *reader) skip(n int) {
+	if n <= 0 {
+		r.err, r.rest = errBroken, nil
+		return
+	}
+	r.rest = r.rest[n:]
+}
+
+func (r *reader) text() string {
+	n := r.uvarint()
+	if n > uint64(len(r.rest)) {
+		r.err, r.rest = errBroken, nil
+		return ""
+	}
+	s := string(r.rest[:n])
+	r.rest = r.rest[n:]
+	return s
+}
+
+func (r *reader) done() error {
+	if r.err == nil && len(r.rest) > 0 {
+		return errBroken
+	}
+	return r.err
+}

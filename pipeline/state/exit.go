@@ -1,0 +1,53 @@
+package state
+
+// Exit learns from an event that says that its process ended. The answer is who it was.
+func (s *State) Exit(g *Sighting) Answer {
+	p := g.Process
+	t := int64(p.ExitTime)
+	if t == 0 {
+		t = s.when(g.Date)
+	}
+	pid, ok := id(p.PID)
+	h := s.host(g.Host, false)
+	if !ok || h == nil {
+		return Answer{Result: s.count(Unknown)}
+	}
+	n, r, refuted := s.who(h, pid, t, p.Executable, int64(p.ExecTime))
+	switch {
+	case refuted != nil:
+		if refutes(refuted, t, int64(p.ExecTime)) {
+			s.end(refuted, t)
+		}
+	case r != Hit:
+	case s.successor(n, t):
+		n, r = nil, Ambiguous
+	default:
+		s.exit(n, t)
+		if n.is(flagStub) {
+			n, r = nil, Unknown
+			break
+		}
+		s.teach(n, p)
+		s.enforce(n)
+	}
+	s.count(r)
+	return answer(n, r)
+}
+
+// exit ends n by its own word. A second one, by another source, only makes the time more precise.
+func (s *State) exit(n *Node, t int64) {
+	switch {
+	case !n.is(flagExited):
+		s.end(n, max(t, n.start))
+		n.flags |= flagExited
+	case whole(n.end) && !whole(t) && sameSecond(n.end, t):
+		s.end(n, t)
+	}
+}
+
+// successor reports whether an exit in the second in which n started may as well be that of the process which had
+// its id before, whose exit has not been seen. Neither is ended then.
+func (s *State) successor(n *Node, t int64) bool {
+	o := n.older
+	return o != nil && !o.is(flagExited) && sameSecond(t, n.start) && whole(t) && s.near(o, t)
+}

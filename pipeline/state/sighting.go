@@ -1,0 +1,77 @@
+package state
+
+import (
+	"unicode/utf8"
+
+	"spoor/pipeline/event"
+)
+
+// Sighting is what one event says of a process. Its texts may point into the record; what is kept of them is
+// cloned.
+type Sighting struct {
+	Host    string
+	Date    event.Time
+	Process *event.ProcessContext // not nil
+}
+
+// Answer is what the table knows of the process an event is about.
+type Answer struct {
+	Result Result
+	// Self is the process; nil when it is unknown.
+	Self *Node
+	// Parent is its parent: of an event that has no process id, too. nil when it is unknown or there is none.
+	Parent *Node
+	// NoParent says that the process is known to have no parent.
+	NoParent bool
+}
+
+func answer(n *Node, r Result) Answer {
+	if n == nil {
+		return Answer{Result: r}
+	}
+	return Answer{Result: r, Self: n, Parent: n.Parent(), NoParent: n.NoParent()}
+}
+
+// id is a process id that can be one: 0 is the idle process, which starts nothing.
+func id(p *int64) (int64, bool) {
+	if p == nil || *p <= 0 {
+		return 0, false
+	}
+	return *p, true
+}
+
+// maxCmdline is how much of a command line is remembered.
+const maxCmdline = 8 << 10
+
+// cut shortens a command line to what is remembered, at a character's end.
+func cut(cmdline string) string {
+	if len(cmdline) <= maxCmdline {
+		return cmdline
+	}
+	n := maxCmdline
+	for n > maxCmdline-utf8.UTFMax && !utf8.RuneStart(cmdline[n]) {
+		n--
+	}
+	return cmdline[:n]
+}
+
+// Chain appends the ancestors of a process to dst, beginning with its parent, at most max of them. Truncated
+// says that there were more, complete that the last one is known to have no parent, or is one whose parent
+// is never seen (see Root).
+func (s *State) Chain(parent *Node, max int, dst []*event.Process) (_ []*event.Process, truncated, complete bool) {
+	var last *Node
+	n := 0
+	for a := parent; a != nil; a = a.parent {
+		if a.is(flagStub) {
+			return dst, false, false
+		}
+		if n == max {
+			return dst, true, false
+		}
+		n++
+		dst = append(dst, &a.proc)
+		s.use(a)
+		last = a
+	}
+	return dst, false, last != nil && (last.NoParent() || Root(&last.proc))
+}
