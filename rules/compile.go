@@ -1,0 +1,201 @@
+package rules
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/checker"
+	exprcompiler "github.com/expr-lang/expr/compiler"
+	"github.com/expr-lang/expr/conf"
+	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/parser"
+	"github.com/expr-lang/expr/vm"
+
+	"spoor/rules/policy"
+)
+
+// compiler is the state of one Compile.
+type compiler struct {
+	set    *policy.Set
+	pos    positions
+	names  map[*policy.Policy]*names
+	macros []*macro
+
+	diagnostics policy.Diagnostics
+	reported    map[string]bool
+	errors      int
+
+	parseConfig, authorConfig, programConfig, valueConfig *conf.Config
+
+	// Equal conditions share their code; those of closures run on a binding and are apart.
+	leaves, elementLeaves map[string]*leafCode
+}
+
+// Compile checks and compiles every rule of set. It returns every fault of every expression, sorted; the
+// Set is nil when one of them is an error.
+func Compile(set *policy.Set) (*Set, policy.Diagnostics) {
+	c := &compiler{
+		set:           set,
+		reported:      map[string]bool{},
+		parseConfig:   newParseConfig(),
+		authorConfig:  newAuthorConfig(),
+		programConfig: newProgramConfig(),
+		leaves:        map[string]*leafCode{},
+		elementLeaves: map[string]*leafCode{},
+	}
+	c.valueConfig = newProgramConfig()
+	c.valueConfig.Expect = reflect.Invalid
+	c.collectNames()
+	for _, m := range c.macros {
+		if m.Expression.Scope != nil || m.Expression.Text != "" {
+			m.tree = c.parse(m.src)
+		}
+		m.bad = m.bad || m.tree == nil
+	}
+	c.refuseCycles()
+	// Macros are checked alone first. A macro that uses a bad one is checked too: it has faults of its own.
+	for _, m := range c.macros {
+		c.checkMacro(m)
+	}
+	s := &Set{hash: set.Hash}
+	var lintRules []lintRule
+	for _, p := range set.Policies {
+		s.tests = append(s.tests, p.Tests...)
+		for i := range p.Rules {
+			r := &p.Rules[i]
+			compiled, l, ok := c.rule(r)
+			if !ok || r.Disabled {
+				continue
+			}
+			s.compiled = append(s.compiled, compiled)
+			lintRules = append(lintRules, l)
+		}
+	}
+	lint(set, lintRules, &c.pos, c.add)
+	if c.errors > 0 {
+		return nil, c.diagnostics.Sort()
+	}
+	s.pos = c.pos
+	s.finish()
+	return s, c.diagnostics.Sort()
+}
+
+// rule compiles one rule. Those that are disabled are checked all the same.
+func (c *compiler) rule(r *policy.Rule) (compiledRule, lintRule, bool) {
+	out := compiledRule{rule: newRule(r)}
+	l := lintRule{rule: r}
+	owner := "rule " + r.ID.Value
+	ok := true
+	t := c.expression(r.Expression, owner)
+	if t == nil {
+		ok = false
+	} else {
+		l.condition = t
+		out.code, ok = c.code(t)
+	}
+	for i := range r.Exceptions {
+		x := &r.Exceptions[i]
+		e := c.expression(x.Expression, "exception "+x.Name.Value+" of "+owner)
+		if e == nil {
+			ok = false
+			continue
+		}
+		l.exceptions = append(l.exceptions, lintException{x, e})
+		code, good := c.code(e)
+		ok = ok && good
+		out.exceptions = append(out.exceptions, code)
+	}
+	if !ok {
+		return out, l, false
+	}
+	holds, _ := out.code.cond.eventNames()
+	if !holds.but {
+		out.rule.Events = sortedKeys(holds.names)
+	} else if len(holds.names) == 0 && !r.Disabled {
+		c.add(c.diagnostic(c.pos.widen(t.ext), policy.Warning, codeNoEventName, "nothing restricts the event's name, so rule `"+r.ID.Value+"` is evaluated for every event", "begin with evt.name == \"exec\" or evt.name in [...]"))
+	}
+	return out, l, true
+}
+
+// expression parses and checks one expression; nil after reporting its faults.
+func (c *compiler) expression(x policy.Expr, owner string) *term {
+	src := c.pos.add(x, owner)
+	in := c.names[x.Scope]
+	if in == nil { // an expression that was refused with the structure
+		in = &names{}
+	}
+	tree := c.parse(src)
+	if tree == nil {
+		return nil
+	}
+	return c.check(src, tree, in)
+}
+
+// code compiles a checked condition: the whole of it, which defines the answer, and its leaves.
+func (c *compiler) code(t *term) (code, bool) {
+	var out code
+	err := c.agree(t)
+	if err == nil {
+		out.program, err = c.program(newLowering().condition(t))
+	}
+	if err == nil {
+		out.cond, err = c.newCond(t, newLowering())
+	}
+	if err != nil {
+		message := err.Error()
+		c.report(c.pos.widen(t.ext), codeInternal, "the engine cannot compile this expression: "+message, "please report it with the expression")
+		return out, false
+	}
+	return out, true
+}
+
+// valueProgram compiles a value that is no condition.
+func (c *compiler) valueProgram(node ast.Node) (*vm.Program, error) {
+	tree := &parser.Tree{Node: node}
+	if _, err := checker.Check(tree, c.valueConfig); err != nil {
+		return nil, fmt.Errorf("check the rewritten tree: %w", err)
+	}
+	return exprcompiler.Compile(tree, c.valueConfig)
+}
+
+func newRule(r *policy.Rule) *Rule {
+	out := &Rule{
+		ID: r.ID.Value, Version: r.Version, Title: r.Title,
+		Severity: r.Severity, Priority: r.Priority, Shadow: r.Shadow, Tags: slices.Clone(r.Tags), Source: r,
+	}
+	if r.Policy != nil {
+		out.PolicyName, out.PolicyVersion = r.Policy.Name.Value, r.Policy.Version.Value
+	}
+	for _, a := range r.Actions {
+		out.Actions = append(out.Actions, a.JSON)
+	}
+	return out
+}
+
+// report adds an error at loc.
+func (c *compiler) report(loc file.Location, code, message, hint string) {
+	c.add(c.diagnostic(loc, policy.Error, code, message, hint))
+}
+
+// reportSpan adds an error at a place outside of expressions.
+func (c *compiler) reportSpan(at policy.Span, code, message, hint string) {
+	c.add(policy.Diagnostic{Span: at, Level: policy.Error, Code: code, Message: message, Hint: hint})
+}
+
+func (c *compiler) diagnostic(loc file.Location, level policy.Level, code, message, hint string) policy.Diagnostic {
+	return policy.Diagnostic{Span: c.pos.span(loc), Level: level, Code: code, Message: message, Hint: hint}
+}
+
+// add keeps a diagnostic, once for each place: an argument or macro is checked at each of its uses.
+func (c *compiler) add(d policy.Diagnostic) {
+	if d.Level == policy.Error {
+		c.errors++
+	}
+	key := fmt.Sprintf("%v %s %s", d.Span, d.Code, d.Message)
+	if !c.reported[key] {
+		c.reported[key] = true
+		c.diagnostics = append(c.diagnostics, d)
+	}
+}

@@ -1,0 +1,192 @@
+package rules
+
+import (
+	"errors"
+	"time"
+
+	"spoor/pipeline/event"
+)
+
+// frame is what a compiled term is evaluated on: the event, the element of the innermost any(...) it stands
+// in (nil outside), and the values that expr's VM computed for it.
+type frame struct {
+	ev   *view
+	elem any
+	in   []any
+}
+
+// view is one event as rules see it, with what was computed for it once: folded texts, ancestors, parsed
+// variables. It is owned by one goroutine, the one that owns the Result it stands in, and reused.
+type view struct {
+	event     *event.Event
+	process   processView
+	parent    processView
+	ancestors []*processView // taken from pool
+	list      any            // ancestors as []any in one interface value, built when first asked for
+	pool      []*processView
+	elements  []any
+
+	folded [maxEventTexts]string
+	have   [maxEventTexts]bool
+	user   [maxEventTexts]string // of registry paths: as the current user sees them
+	asUser [maxEventTexts]bool
+	vars   map[*variable]any
+
+	work int // what is left of the budget of the rule under evaluation
+}
+
+// processView is one process of an event: its own, its parent or an ancestor.
+type processView struct {
+	p      *event.Process
+	folded [maxProcessTexts]string
+	have   [maxProcessTexts]bool
+}
+
+// noProcess stands for a process that is not there: its fields are missing. Constant.
+var noProcess = &event.Process{}
+
+func (p *processView) reset(q *event.Process) {
+	if q == nil {
+		q = noProcess
+	}
+	*p = processView{p: q}
+}
+
+// reset points v at e. What e points to must not change until the next reset.
+func (v *view) reset(e *event.Event) {
+	v.event = e
+	v.have = [maxEventTexts]bool{}
+	v.asUser = [maxEventTexts]bool{}
+	v.list = nil
+	v.ancestors = v.ancestors[:0]
+	clear(v.vars)
+	if e.Process == nil {
+		v.process.reset(nil)
+		v.parent.reset(nil)
+		return
+	}
+	v.process.reset(&e.Process.Process)
+	v.parent.reset(e.Process.Parent)
+	for i, a := range e.Process.Ancestors {
+		if i == len(v.pool) {
+			v.pool = append(v.pool, new(processView))
+		}
+		v.pool[i].reset(a)
+		v.ancestors = append(v.ancestors, v.pool[i])
+	}
+}
+
+// release drops what v holds of the event, so that a reused Result does not keep it alive.
+func (v *view) release() {
+	v.event = nil
+	clear(v.vars)
+}
+
+// ancestorList is process.ancestors as expr's VM walks it.
+func (v *view) ancestorList() any {
+	if v.list == nil {
+		v.elements = v.elements[:0]
+		for _, a := range v.ancestors {
+			v.elements = append(v.elements, a)
+		}
+		v.list = v.elements
+	}
+	return v.list
+}
+
+// ancestor is element i of process.ancestors, counted from the end when negative; past either end it is a
+// process that is not there.
+func (v *view) ancestor(i int) *processView {
+	if i < 0 {
+		i += len(v.ancestors)
+	}
+	if i < 0 || i >= len(v.ancestors) {
+		return missingProcess
+	}
+	return v.ancestors[i]
+}
+
+// missingProcess is the element past the end of a list. All its fields are missing; it is never written,
+// because only texts that are not empty are cached.
+var missingProcess = &processView{p: noProcess}
+
+// text is a text field as it came.
+func (f *field) original(fr frame) string {
+	switch f.owner {
+	case ofEvent:
+		return f.text(fr.ev.event)
+	default:
+		return f.process.text(fr.processOf(f.owner).p)
+	}
+}
+
+func (fr frame) processOf(who owner) *processView {
+	switch who {
+	case ofProcess:
+		return &fr.ev.process
+	case ofParent:
+		return &fr.ev.parent
+	}
+	p, _ := fr.elem.(*processView)
+	if p == nil {
+		return missingProcess
+	}
+	return p
+}
+
+// foldedText is the fold of a text field, computed once for an event. Registry paths are in canonical form.
+func (v *view) foldedText(f *field) string {
+	if !v.have[f.slot] {
+		s := fold(f.text(v.event))
+		if f.registry {
+			s = canonicalKey(s)
+		}
+		v.folded[f.slot], v.have[f.slot] = s, true
+	}
+	return v.folded[f.slot]
+}
+
+// userText is what userKey makes of a registry path, computed once for an event.
+func (v *view) userText(f *field) string {
+	if !v.asUser[f.slot] {
+		v.user[f.slot], v.asUser[f.slot] = userKey(v.foldedText(f)), true
+	}
+	return v.user[f.slot]
+}
+
+func (p *processView) foldedText(f *processField) string {
+	if p.have[f.slot] {
+		return p.folded[f.slot]
+	}
+	s := f.text(p.p)
+	if s == "" {
+		return ""
+	}
+	p.folded[f.slot], p.have[f.slot] = fold(s), true
+	return p.folded[f.slot]
+}
+
+// instant converts a time of an event: UTC, the zero time when there is none.
+func instant(t event.Time) time.Time { return t.Time() }
+
+// The budget of one rule, with its exceptions, on one event. Work is counted, not measured: the same event
+// is always cut off at the same place. One unit is about 20 ns of the slowest thing that it pays for; a rule
+// that uses all of it takes about 10 ms.
+const (
+	ruleBudget = 400_000
+	// A text operation costs a unit, and one more for every textUnit bytes it may look at.
+	textUnit = 32
+	// A pattern looks at each byte many times, a regex most of all: these are bytes per unit.
+	patternUnit = 8
+	regexUnit   = 1
+)
+
+var errBudget = errors.New("the rule's budget is used up")
+
+// spend takes n units from the budget and ends the evaluation when there are none left.
+func (v *view) spend(n int) {
+	v.work -= n
+	if v.work < 0 {
+		panic(errBudget)
+	}
+}

@@ -1,0 +1,434 @@
+package rules
+
+import (
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+func characters(s string) int { return utf8.RuneCountInString(s) }
+
+// text is a text folded, or as written.
+func (b *native) text(t *term, folded bool) func(frame) string {
+	switch t.op {
+	case opConst:
+		v := t.konst.(string)
+		if folded {
+			v = fold(v)
+		}
+		return func(frame) string { return v }
+	case opField:
+		return b.fieldText(t, folded)
+	case opCond:
+		return choose(b, t, func(a *term) func(frame) string { return b.text(a, folded) })
+	case opArith:
+		x, y := b.text(t.args[0], folded), b.text(t.args[1], folded)
+		return func(fr frame) string {
+			l, r := x(fr), y(fr)
+			fr.ev.spend(1 + (len(l)+len(r))/patternUnit)
+			return l + r
+		}
+	case opCall:
+		if t.name != "first" && t.name != "last" {
+			return b.textCall(t, folded)
+		}
+	}
+	get := as[string](b.element(t))
+	return func(fr frame) string {
+		s := get(fr)
+		fr.ev.spend(1 + len(s)/textUnit)
+		if folded {
+			s = fold(s)
+		}
+		return s
+	}
+}
+
+func (b *native) fieldText(t *term, folded bool) func(frame) string {
+	f := t.field
+	if f.owner == ofEvent {
+		if folded {
+			return func(fr frame) string {
+				s := fr.ev.foldedText(f)
+				fr.ev.spend(1 + len(s)/textUnit)
+				return s
+			}
+		}
+		return func(fr frame) string {
+			s := f.text(fr.ev.event)
+			fr.ev.spend(1 + len(s)/textUnit)
+			return s
+		}
+	}
+	owner, p := b.owner(t), f.process
+	if folded {
+		return func(fr frame) string {
+			s := owner(fr).foldedText(p)
+			fr.ev.spend(1 + len(s)/textUnit)
+			return s
+		}
+	}
+	return func(fr frame) string {
+		s := p.text(owner(fr).p)
+		fr.ev.spend(1 + len(s)/textUnit)
+		return s
+	}
+}
+
+// textCall is a function of texts. Those that take a path apart see the folded path where case does not
+// count: they find the same parts in it.
+func (b *native) textCall(t *term, folded bool) func(frame) string {
+	a := t.args[0]
+	if t.name == "string" {
+		return b.formatted(a, folded)
+	}
+	part := map[string]func(string) string{
+		"trim": strings.TrimSpace, "basename": basename, "dirname": dirname, "extension": extension,
+	}[t.name]
+	if part != nil {
+		get := b.text(a, folded)
+		return func(fr frame) string { return part(get(fr)) }
+	}
+	change := strings.ToLower
+	if t.name == "upper" {
+		change = strings.ToUpper
+	}
+	get := b.text(a, false)
+	return func(fr frame) string {
+		s := get(fr)
+		fr.ev.spend(len(s) / patternUnit)
+		s = change(s)
+		if folded {
+			s = fold(s)
+		}
+		return s
+	}
+}
+
+func (b *native) formatted(a *term, folded bool) func(frame) string {
+	var get func(frame) string
+	switch a.typ.kind {
+	case kindText:
+		return b.text(a, folded)
+	case kindInt:
+		v := b.int(a)
+		return func(fr frame) string { return strconv.Itoa(v(fr)) }
+	case kindFloat:
+		v := b.float(a)
+		get = func(fr frame) string { return strconv.FormatFloat(v(fr), 'g', -1, 64) }
+	default:
+		v := b.bool(a)
+		return func(fr frame) string { return strconv.FormatBool(v(fr)) }
+	}
+	if !folded {
+		return get
+	}
+	return func(fr frame) string { return fold(get(fr)) }
+}
+
+// textComparisons are the comparisons of two texts that are alike in case.
+var textComparisons = map[string]func(a, b string) bool{
+	"==":         func(a, b string) bool { return a == b },
+	"<":          func(a, b string) bool { return a < b },
+	"<=":         func(a, b string) bool { return a <= b },
+	">":          func(a, b string) bool { return a > b },
+	">=":         func(a, b string) bool { return a >= b },
+	"contains":   strings.Contains,
+	"startsWith": strings.HasPrefix,
+	"endsWith":   strings.HasSuffix,
+}
+
+func (b *native) compare(t *term) func(frame) bool {
+	left, right := t.args[0], t.args[1]
+	switch {
+	case t.name == "matches":
+		return b.matches(t)
+	case t.name == "in" && left.typ == typText:
+		return b.textIn(t)
+	case t.name == "in":
+		return b.in(t)
+	case left.typ == typText:
+		return b.textCompare(t)
+	case left.typ == typBool:
+		return combine(b.bool(left), b.bool(right), func(x, y bool) bool { return x == y })
+	case left.typ == typFloat || right.typ == typFloat:
+		return combine(b.float(left), b.float(right), ordering[float64](t.name))
+	case left.typ == typInt:
+		return b.intCompare(t)
+	case left.typ == typDuration:
+		return combine(b.duration(left), b.duration(right), ordering[time.Duration](t.name))
+	}
+	return combine(b.time(left), b.time(right), timeOrdering(t.name))
+}
+
+func ordering[T int | uint32 | float64 | time.Duration](name string) func(x, y T) bool {
+	switch name {
+	case "<":
+		return func(x, y T) bool { return x < y }
+	case "<=":
+		return func(x, y T) bool { return x <= y }
+	case ">":
+		return func(x, y T) bool { return x > y }
+	case ">=":
+		return func(x, y T) bool { return x >= y }
+	}
+	return func(x, y T) bool { return x == y }
+}
+
+// timeOrdering is false when one of the times is missing, but two missing times are equal.
+func timeOrdering(name string) func(x, y time.Time) bool {
+	if name == "==" {
+		return time.Time.Equal
+	}
+	order := ordering[int](name)
+	return func(x, y time.Time) bool { return !x.IsZero() && !y.IsZero() && order(x.Compare(y), 0) }
+}
+
+// intCompare compares ints, and exit codes in 32 bits: a constant above the signed range is the code with
+// that bit pattern, and an order with such a constant is that of unsigned codes.
+func (b *native) intCompare(t *term) func(frame) bool {
+	left, right := t.args[0], t.args[1]
+	if !isExitCode(left) && !isExitCode(right) {
+		return combine(b.int(left), b.int(right), ordering[int](t.name))
+	}
+	wide := func(a *term) bool { return a.op == opConst && a.konst.(int) > 1<<31-1 && a.konst.(int) < 1<<32 }
+	if (wide(left) || wide(right)) && t.name != "==" {
+		l, r, order := b.int(left), b.int(right), ordering[uint32](t.name)
+		return func(fr frame) bool { return order(uint32(l(fr)), uint32(r(fr))) }
+	}
+	return combine(b.code(left), b.code(right), ordering[int](t.name))
+}
+
+func isExitCode(t *term) bool { return t.op == opField && t.field.Path == "exit.code" }
+
+// code is an int that is compared with an exit code.
+func (b *native) code(t *term) func(frame) int {
+	if t.op == opConst {
+		v := exitCode(t.konst.(int))
+		return func(frame) int { return v }
+	}
+	return b.int(t)
+}
+
+func exitCode(v int) int {
+	if v > 1<<31-1 && v < 1<<32 {
+		return int(int32(uint32(v)))
+	}
+	return v
+}
+
+// registryOf is the field of a registry path when t is one: constants beside it are rewritten.
+func registryOf(t *term) *field {
+	if t.op == opField && t.field.registry {
+		return t.field
+	}
+	return nil
+}
+
+func (b *native) textCompare(t *term) func(frame) bool {
+	left, right := t.args[0], t.args[1]
+	test := textComparisons[t.name]
+	if !t.exact {
+		if f := registryOf(left); f != nil && right.op == opConst {
+			return b.registryCompare(f, right.konst.(string), t.name, test)
+		}
+		if f := registryOf(right); f != nil && left.op == opConst {
+			return b.registryCompare(f, left.konst.(string), t.name, func(path, c string) bool { return test(c, path) })
+		}
+	}
+	l, r := b.text(left, !t.exact), b.text(right, !t.exact)
+	if right.op == opConst {
+		c := r(frame{})
+		return func(fr frame) bool { return test(l(fr), c) }
+	}
+	return combine(l, r, test)
+}
+
+func constantKindOf(operator string) constantKind {
+	switch operator {
+	case "startsWith", "contains":
+		return prefixConstant
+	case "glob":
+		return globConstant
+	case "like":
+		return likeConstant
+	}
+	return wholeConstant
+}
+
+// registryCompare holds a path against a constant that is rewritten as paths are, and against the current
+// user's form of the path when the constant begins with the current user's root.
+func (b *native) registryCompare(f *field, constant, operator string, test func(path, c string) bool) func(frame) bool {
+	c, user := canonicalConstant(constant, constantKindOf(operator))
+	user = user && operator != "<" && operator != "<=" && operator != ">" && operator != ">="
+	return func(fr frame) bool {
+		path := fr.ev.foldedText(f)
+		fr.ev.spend(1 + len(path)/textUnit)
+		return test(path, c) || user && test(fr.ev.userText(f), c)
+	}
+}
+
+func (b *native) matches(t *term) func(frame) bool {
+	pattern := t.args[1].konst.(string)
+	re, err := compileRegex(pattern, t.exact)
+	if err != nil { // the checker has compiled it
+		return func(frame) bool { return false }
+	}
+	perByte := regexCost(re)
+	get := b.text(t.args[0], !t.exact)
+	return func(fr frame) bool {
+		s := get(fr)
+		fr.ev.spend(len(s) * perByte / regexUnit)
+		return re.MatchString(s)
+	}
+}
+
+// regexCost is the work that a regex may do for each byte: it grows with the states that can be alive at
+// once.
+func regexCost(re *regexp.Regexp) int {
+	parsed, err := syntax.Parse(re.String(), syntax.Perl)
+	if err != nil {
+		return 1
+	}
+	program, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		return 1
+	}
+	return 1 + len(program.Inst)/16
+}
+
+// textIn is a text in a list.
+func (b *native) textIn(t *term) func(frame) bool {
+	left, right := t.args[0], t.args[1]
+	get := b.text(left, !t.exact)
+	if right.op != opConst {
+		list := b.list(right)
+		return func(fr frame) bool {
+			s := get(fr)
+			all, _ := list(fr).([]any)
+			for _, e := range all {
+				c, _ := e.(string)
+				fr.ev.spend(1 + len(c)/textUnit)
+				if !t.exact {
+					c = fold(c)
+				}
+				if c == s {
+					return true
+				}
+			}
+			return false
+		}
+	}
+	set, user := map[string]bool{}, map[string]bool{}
+	f := registryOf(left)
+	if t.exact {
+		f = nil
+	}
+	for _, c := range texts(right.konst) {
+		switch {
+		case t.exact:
+			set[c] = true
+		case f != nil:
+			s, ofUser := canonicalConstant(c, wholeConstant)
+			set[s] = true
+			if ofUser {
+				user[s] = true
+			}
+		default:
+			set[fold(c)] = true
+		}
+	}
+	if len(user) > 0 {
+		return func(fr frame) bool { return set[get(fr)] || user[fr.ev.userText(f)] }
+	}
+	return func(fr frame) bool { return set[get(fr)] }
+}
+
+// in is a value that is no text in a list.
+func (b *native) in(t *term) func(frame) bool {
+	left, right := t.args[0], t.args[1]
+	list := b.list(right)
+	if left.typ == typInt && right.op == opConst && right.typ.elem == kindInt {
+		set := map[int]bool{}
+		for _, v := range right.konst.([]any) {
+			n := v.(int)
+			if isExitCode(left) {
+				n = exitCode(n)
+			}
+			set[n] = true
+		}
+		get := b.int(left)
+		return func(fr frame) bool { return set[get(fr)] }
+	}
+	get := b.value(left)
+	return func(fr frame) bool {
+		v := get(fr)
+		all, _ := list(fr).([]any)
+		fr.ev.spend(1 + len(all)/patternUnit)
+		return slices.ContainsFunc(all, func(e any) bool { return sameValue(v, e) })
+	}
+}
+
+// sameValue is == for values that are no texts.
+func sameValue(a, b any) bool {
+	switch x := a.(type) {
+	case int:
+		if y, ok := b.(float64); ok {
+			return float64(x) == y
+		}
+	case float64:
+		if y, ok := b.(int); ok {
+			return x == float64(y)
+		}
+	case time.Time:
+		y, ok := b.(time.Time)
+		return ok && x.Equal(y)
+	}
+	return a == b
+}
+
+// pattern is glob or like.
+func (b *native) pattern(t *term) func(frame) bool {
+	if t.name != "glob" && t.name != "like" {
+		return as[bool](b.element(t))
+	}
+	f := registryOf(t.args[0])
+	var tests, user []func(string) bool
+	for _, p := range texts(t.args[1].konst) {
+		ofUser := false
+		if f != nil {
+			p, ofUser = canonicalConstant(p, constantKindOf(t.name))
+		}
+		var test func(string) bool
+		if t.name == "like" {
+			test = compileLike(p).match
+		} else {
+			g, err := compileGlob(p)
+			if err != nil { // the checker has compiled it
+				continue
+			}
+			test = g.match
+		}
+		tests = append(tests, test)
+		if ofUser {
+			user = append(user, test)
+		}
+	}
+	get := b.text(t.args[0], true)
+	anyOf := func(fr frame, s string, tests []func(string) bool) bool {
+		for _, test := range tests {
+			fr.ev.spend(1 + len(s)/patternUnit)
+			if test(s) {
+				return true
+			}
+		}
+		return false
+	}
+	return func(fr frame) bool {
+		return anyOf(fr, get(fr), tests) || len(user) > 0 && anyOf(fr, fr.ev.userText(f), user)
+	}
+}

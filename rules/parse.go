@@ -1,0 +1,111 @@
+package rules
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/conf"
+	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/parser"
+)
+
+// Bounds of an expression. The text's bound keeps expr's recursive parser from deep recursion.
+const (
+	maxText  = 256 << 10 // bytes
+	maxNodes = 10_000    // after inlining
+)
+
+// parse parses the expression of src. Its nodes have locations of the set (see positions). It returns nil
+// after reporting the one syntax fault.
+func (c *compiler) parse(src *source) ast.Node {
+	if len(src.expr.Text) > maxText {
+		c.report(src.whole(), codeTooLarge, fmt.Sprintf("the expression is longer than %d KiB", maxText>>10), "split it into macros or several rules")
+		return nil
+	}
+	tree, err := parser.ParseWithConfig(src.expr.Text, c.parseConfig)
+	if err != nil {
+		loc := file.Location{From: src.base, To: src.base + 1}
+		message := err.Error()
+		var e *file.Error
+		if errors.As(err, &e) {
+			loc = file.Location{From: e.From + src.base, To: e.To + src.base}
+			message = e.Message
+		}
+		code, message, hint := syntaxFault(message, src, loc)
+		c.report(loc, code, message, hint)
+		return nil
+	}
+	// A node can hang in the tree twice (a < b < c shares b), hence the set.
+	shifted := shifter{base: src.base, seen: map[ast.Node]bool{}}
+	ast.Walk(&tree.Node, &shifted)
+	return tree.Node
+}
+
+func newParseConfig() *conf.Config {
+	config := conf.New(struct{}{})
+	config.MaxNodes = maxNodes
+	return config
+}
+
+func (s *source) whole() file.Location {
+	return file.Location{From: s.base, To: s.base + max(s.length, 1)}
+}
+
+type shifter struct {
+	base int
+	seen map[ast.Node]bool
+}
+
+func (s *shifter) Visit(node *ast.Node) {
+	n := *node
+	if n == nil || s.seen[n] {
+		return
+	}
+	s.seen[n] = true
+	loc := n.Location()
+	n.SetLocation(file.Location{From: loc.From + s.base, To: loc.To + s.base})
+}
+
+var tokenInMessage = regexp.MustCompile(`^unexpected token (\w+)\("(.*)"\)$`)
+
+// syntaxFault says what expr's parser found in the author's terms.
+func syntaxFault(message string, src *source, loc file.Location) (code, text, hint string) {
+	switch {
+	case strings.Contains(message, "maximum allowed nodes"):
+		return codeTooLarge, "the expression has more than 10,000 nodes", "split it into several rules"
+	case message == "unexpected token EOF", message == "unexpected end of expression":
+		return codeSyntax, "the expression ends too early", "something is missing at the end: a value, a closing bracket"
+	case message == "invalid char escape":
+		return codeSyntax, "invalid escape in a quoted text", "write texts with backslashes in backquotes: `C:\\Windows`"
+	case message == "literal not terminated":
+		return codeSyntax, "the text is not closed", "a quote or backquote is missing; a quoted text is on one line"
+	case message == "expected name":
+		return codeSyntax, "a field's name is missing after the dot", ""
+	case strings.HasPrefix(message, "wrap predicate"):
+		return codeSyntax, "unexpected `;`", "write a condition of several parts with `and`"
+	}
+	if m := tokenInMessage.FindStringSubmatch(message); m != nil {
+		kind, value := m[1], m[2]
+		if kind == "String" {
+			return codeSyntax, "unexpected text " + value, "an operator or a comma is missing before it"
+		}
+		switch value {
+		case "=":
+			hint = "compare with `==`"
+		case "&", "|":
+			hint = "write `and` or `or`"
+		case "#", ".":
+			hint = "an element stands only inside any(list, ...) and the like"
+		case "let":
+			hint = "let stands at the beginning: let name = value; condition"
+		}
+		if hint == "" && (kind == "Identifier" || kind == "Number") {
+			hint = "an operator or a comma is missing before it"
+		}
+		return codeSyntax, "unexpected `" + value + "`", hint
+	}
+	return codeSyntax, message, ""
+}
