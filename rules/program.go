@@ -94,7 +94,7 @@ func (c *compiler) foldConstant(t *term) *term {
 		return t
 	}
 	if value == nil { // an element past the end
-		value = emptyOf(t.typ.kind)
+		value = noValue(t.typ.kind)
 	}
 	return &term{op: opConst, typ: t.typ, konst: value, loc: t.loc, ext: t.ext, use: t.use}
 }

@@ -26,7 +26,7 @@ func (c *compiler) newVariable(v *policy.Variable) *variable {
 	return out
 }
 
-func emptyOf(k kind) any {
+func noValue(k kind) any {
 	switch k {
 	case kindBool:
 		return false
