@@ -66,7 +66,7 @@ func TestAllocations(t *testing.T) {
 		most  float64 // allocations an event, beside decode's
 	}{
 		{"no rule matches", typical(1), 0.05},
-		{"a live and a shadow signal", execCalc, 8},
+		{"a live and a shadow signal", execCalc, 10},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -88,5 +88,9 @@ func (c Config) Validate() []error {
 	positive("drain timeout", c.DrainTimeout)
 	errs = append(errs, c.Enrich.Validate()...)
 	errs = append(errs, c.State.Validate()...)
+	if c.Enrich.MaxAncestors != c.State.MaxAncestors {
+		errs = append(errs, fmt.Errorf("enrich attaches %d ancestors and state keeps %d: must be the same",
+			c.Enrich.MaxAncestors, c.State.MaxAncestors))
+	}
 	return errs
 }

@@ -732,7 +732,8 @@ func TestValidate(t *testing.T) {
 	}
 	cfg := pipeline.DefaultConfig()
 	cfg.MaxRecordBytes, cfg.MaxSignalBytes, cfg.CommitRecords, cfg.CommitBytes, cfg.CommitInterval, cfg.DrainTimeout = 0, 0, 0, 0, 0, 0
-	if errs := cfg.Validate(); len(errs) != 6 {
+	cfg.Enrich.MaxAncestors = 3
+	if errs := cfg.Validate(); len(errs) != 7 {
 		t.Errorf("%d problems: %v", len(errs), errs)
 	}
 }
