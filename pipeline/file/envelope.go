@@ -217,9 +217,7 @@ func parseRecord(ms []member) (l line, err error) {
 			l.rec.Value, err = unbase64(m.value)
 		case `"key"`:
 			if !null {
-				var s string
-				s, err = text(m.value)
-				l.rec.Key = append([]byte{}, s...)
+				l.rec.Key, err = text(m.value)
 			}
 		case `"raw_key"`:
 			l.rec.Key, err = unbase64(m.value)
@@ -230,7 +228,9 @@ func parseRecord(ms []member) (l line, err error) {
 			}
 		case `"topic"`:
 			hasTopic = true
-			l.topic, err = text(m.value)
+			var topic []byte
+			topic, err = text(m.value)
+			l.topic = string(topic)
 		case `"partition"`:
 			hasPartition = true
 			err = json.Unmarshal(m.value, &l.partition)
@@ -263,24 +263,24 @@ func parseRecord(ms []member) (l line, err error) {
 	return l, nil
 }
 
-// text reads a JSON string.
-func text(b []byte) (string, error) {
+// text reads a JSON string; without escapes it is the part of b between the quotes. It is never nil.
+func text(b []byte) ([]byte, error) {
 	if len(b) >= 2 && b[0] == '"' && bytes.IndexByte(b, '\\') < 0 && utf8.Valid(b) {
 		for _, c := range b {
 			if c < ' ' {
-				return "", errors.New("control character in a text")
+				return nil, errors.New("control character in a text")
 			}
 		}
-		return string(b[1 : len(b)-1]), nil
+		return b[1 : len(b)-1 : len(b)-1], nil
 	}
 	var s *string
 	if err := json.Unmarshal(b, &s); err != nil {
-		return "", err
+		return nil, err
 	}
 	if s == nil {
-		return "", errors.New("null is not a text")
+		return nil, errors.New("null is not a text")
 	}
-	return *s, nil
+	return append([]byte{}, *s...), nil
 }
 
 func unbase64(b []byte) ([]byte, error) {
@@ -288,7 +288,7 @@ func unbase64(b []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return base64.StdEncoding.AppendDecode([]byte{}, []byte(s))
+	return base64.StdEncoding.AppendDecode([]byte{}, s)
 }
 
 // timestamp reads a ts: milliseconds since 1970, what is finer is cut off.
@@ -303,7 +303,7 @@ func timestamp(b []byte) (int64, error) {
 		return 0, err
 	}
 	var t time.Time
-	if err := t.UnmarshalText([]byte(s)); err != nil {
+	if err := t.UnmarshalText(s); err != nil {
 		return 0, fmt.Errorf("not RFC 3339: %q", s)
 	}
 	return t.UnixMilli(), nil
@@ -343,14 +343,14 @@ func parseHeaders(b []byte) ([]pipeline.Header, error) {
 	}
 	headers := make([]pipeline.Header, len(ms))
 	for i, m := range ms {
-		if headers[i].Key, err = text(m.key); err != nil {
+		key, err := text(m.key)
+		if err != nil {
 			return nil, err
 		}
-		value, err := text(m.value)
-		if err != nil {
+		headers[i].Key = string(key)
+		if headers[i].Value, err = text(m.value); err != nil {
 			return nil, fmt.Errorf("header %s: %w", m.key, err)
 		}
-		headers[i].Value = append([]byte{}, value...)
 	}
 	return headers, nil
 }

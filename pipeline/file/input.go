@@ -28,63 +28,83 @@ var (
 	zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
 )
 
-// input is one open file, decompressed. It is owned by its Reader.
+// input opens one file after the other and decompresses it; its buffers and the decompressor serve all of
+// them. It is owned by its Reader.
 type input struct {
-	name   string // as given
-	text   io.Reader
-	closes []func() error
+	stdin io.Reader
+	read  int64     // bytes read, compressed as they are
+	text  io.Reader // of the open file; nil: none is open
+	file  *os.File  // nil: standard input
+	src   *bufio.Reader
+	zstd  *zstd.Decoder // nil until a file needs it
 }
 
-// openInput opens path. The name's ending says how it is compressed; without a known one its first bytes do.
-// Bytes read, compressed as they are, are added to *read.
-func openInput(path string, stdin io.Reader, read *int64) (*input, error) {
-	in := &input{name: path}
-	var raw io.Reader = stdin
+// open opens path, after the last one was closed. The name's ending says how it is compressed; without a known
+// one its first bytes do.
+func (in *input) open(path string) error {
+	raw := in.stdin
 	if path != Stdin {
 		f, err := os.Open(path)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		in.closes = append(in.closes, f.Close)
-		raw = f
+		in.file, raw = f, f
 	}
-	src := bufio.NewReaderSize(&counter{raw, read}, 64<<10)
+	if in.src == nil {
+		in.src = bufio.NewReaderSize(nil, 64<<10)
+	}
+	in.src.Reset(&counter{raw, &in.read})
 	kind := strings.ToLower(filepath.Ext(path))
 	if kind != ".gz" && kind != ".zst" {
-		// Standard input is not asked for more than one read, which may be all that is there for now.
-		if magic, _ := src.Peek(2); bytes.Equal(magic, gzipMagic) {
+		if magic, _ := in.src.Peek(2); bytes.Equal(magic, gzipMagic) {
 			kind = ".gz"
 		} else if len(magic) == 2 && bytes.HasPrefix(zstdMagic, magic) {
-			if magic, _ := src.Peek(4); bytes.Equal(magic, zstdMagic) {
+			if magic, _ := in.src.Peek(4); bytes.Equal(magic, zstdMagic) {
 				kind = ".zst"
 			}
 		}
 	}
 	switch kind {
 	case ".gz":
-		z, err := gzip.NewReader(src)
+		z, err := gzip.NewReader(in.src)
 		if err != nil {
 			in.text = failing{fmt.Errorf("not gzip: %w", err)}
-			break
+			return nil
 		}
 		in.text = z
 	case ".zst":
-		z, err := zstd.NewReader(src, zstd.WithDecoderMaxWindow(maxWindow))
+		var err error
+		if in.zstd == nil {
+			// Decompressing on the reader's own goroutine costs less than handing blocks over.
+			in.zstd, err = zstd.NewReader(in.src, zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderConcurrency(1))
+		} else {
+			err = in.zstd.Reset(in.src)
+		}
 		if err != nil {
 			in.close()
-			return nil, fmt.Errorf("%s: %w", path, err)
+			return fmt.Errorf("%s: %w", path, err)
 		}
-		in.closes = append(in.closes, func() error { z.Close(); return nil })
-		in.text = z
+		in.text = in.zstd
 	default:
-		in.text = src
+		in.text = in.src
 	}
-	return in, nil
+	return nil
 }
 
+// close closes the open file, if there is one.
 func (in *input) close() {
-	for i := len(in.closes) - 1; i >= 0; i-- {
-		_ = in.closes[i]() // nothing was written
+	if in.file != nil {
+		_ = in.file.Close() // nothing was written
+	}
+	in.file, in.text = nil, nil
+}
+
+// release gives back what serves all files.
+func (in *input) release() {
+	in.close()
+	if in.zstd != nil {
+		in.zstd.Close()
+		in.zstd = nil
 	}
 }
 

@@ -20,8 +20,14 @@ type lineReader struct {
 	first bool
 }
 
-func newLineReader(r io.Reader, max int) *lineReader {
-	return &lineReader{r: bufio.NewReaderSize(r, 256<<10), max: max, first: true}
+func newLineReader(max int) *lineReader {
+	return &lineReader{r: bufio.NewReaderSize(nil, 256<<10), max: max}
+}
+
+// reset goes on to another text.
+func (l *lineReader) reset(r io.Reader) {
+	l.r.Reset(r)
+	l.first = true
 }
 
 // next returns the next line without its end, valid until the next call. At the end of the text it returns

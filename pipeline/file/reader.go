@@ -63,13 +63,12 @@ type Reader struct {
 	opts  Options
 	files []source
 	total int64
-	read  int64 // compressed bytes
-	told  int64 // read, when Progress was last called
+	told  int64 // what Progress was last told
 
-	at      int // index of the next file
-	in      *input
+	in      input
 	lines   *lineReader
-	file    source // of in
+	at      int    // index of the next file
+	file    source // the open file
 	number  int    // of the last line
 	named   bool   // a record of this file named its partition
 	members []member
@@ -97,7 +96,7 @@ func Open(paths []string, opts Options) (*Reader, error) {
 	if opts.Stdin == nil {
 		opts.Stdin = os.Stdin
 	}
-	r := &Reader{opts: opts, next: map[pipeline.TopicPartition]int64{}}
+	r := &Reader{opts: opts, in: input{stdin: opts.Stdin}, lines: newLineReader(opts.MaxLineBytes), next: map[pipeline.TopicPartition]int64{}}
 	type given struct {
 		path string
 		info os.FileInfo // nil: standard input
@@ -146,7 +145,7 @@ func Open(paths []string, opts Options) (*Reader, error) {
 // ascend are an error, which ends the reading.
 func (r *Reader) Next() (*Line, error) {
 	for {
-		if r.in == nil {
+		if r.in.text == nil {
 			if r.at == len(r.files) {
 				r.progress(true)
 				return nil, io.EOF
@@ -158,7 +157,7 @@ func (r *Reader) Next() (*Line, error) {
 		text, err := r.lines.next()
 		r.progress(false)
 		if err == io.EOF {
-			r.close()
+			r.in.close()
 			continue
 		}
 		r.number++
@@ -167,7 +166,7 @@ func (r *Reader) Next() (*Line, error) {
 		}
 		if err != nil && err != errTooLong {
 			r.fault(text, err)
-			r.close()
+			r.in.close()
 			return &r.line, nil
 		}
 		l, err := r.parse(text, err)
@@ -190,12 +189,12 @@ func (r *Reader) Next() (*Line, error) {
 
 // idle reports whether the next line may have to be waited for.
 func (r *Reader) idle() bool {
-	return r.in != nil && r.file.path == Stdin && r.lines.r.Buffered() == 0
+	return r.in.text != nil && r.file.path == Stdin && r.lines.r.Buffered() == 0
 }
 
-// Close closes the file that is open.
+// Close closes the file that is open and ends the reading.
 func (r *Reader) Close() error {
-	r.close()
+	r.in.release()
 	r.at = len(r.files)
 	return nil
 }
@@ -260,12 +259,12 @@ func (r *Reader) place(tp pipeline.TopicPartition, rec pipeline.Record) error {
 
 func (r *Reader) open() error {
 	r.file = r.files[r.at]
-	in, err := openInput(r.file.path, r.opts.Stdin, &r.read)
-	if err != nil {
+	if err := r.in.open(r.file.path); err != nil {
 		return err
 	}
+	r.lines.reset(r.in.text)
 	r.at++
-	r.in, r.lines, r.number, r.named = in, newLineReader(in.text, r.opts.MaxLineBytes), 0, false
+	r.number, r.named = 0, false
 	// A further pass over a file starts where its partitions are now.
 	r.base = nil
 	if r.file.pass > 0 {
@@ -277,19 +276,12 @@ func (r *Reader) open() error {
 	return nil
 }
 
-func (r *Reader) close() {
-	if r.in != nil {
-		r.in.close()
-		r.in = nil
-	}
-}
-
 // progressEvery is how many bytes are read between two calls of Progress.
 const progressEvery = 256 << 10
 
 func (r *Reader) progress(end bool) {
-	if r.opts.Progress != nil && (end || r.read-r.told >= progressEvery) {
-		r.told = r.read
-		r.opts.Progress(r.read, r.total)
+	if r.opts.Progress != nil && (end || r.in.read-r.told >= progressEvery) {
+		r.told = r.in.read
+		r.opts.Progress(r.in.read, r.total)
 	}
 }
