@@ -1,0 +1,237 @@
+package kafka
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/sasl"
+	"github.com/segmentio/kafka-go/sasl/plain"
+	"github.com/segmentio/kafka-go/sasl/scram"
+)
+
+// requestTimeout bounds every request but fetches and joins.
+const requestTimeout = 15 * time.Second
+
+// client is one cluster: kafka-go's connections and what they were configured with. It is constant after
+// connect and safe for concurrent use, as the Transport in it is.
+type client struct {
+	cfg       Config
+	transport *kafka.Transport
+	client    *kafka.Client
+	dialer    *kafka.Dialer // for the consumer group, which has connections of its own
+	heard     *lastHeard
+}
+
+// connect prepares connections; it opens none.
+func connect(cfg Config) (*client, error) {
+	tlsConfig, err := cfg.TLS.load()
+	if err != nil {
+		return nil, err
+	}
+	mechanism, err := cfg.SASL.load()
+	if err != nil {
+		return nil, err
+	}
+	heard := &lastHeard{}
+	c := &client{
+		cfg:   cfg,
+		heard: heard,
+		transport: &kafka.Transport{
+			ClientID:    cfg.ClientID,
+			DialTimeout: 10 * time.Second,
+			// A leader that moved is found within this time; a request to the old one fails until then.
+			MetadataTTL:    time.Second,
+			MetadataTopics: cfg.topics(),
+			TLS:            tlsConfig,
+			SASL:           mechanism,
+		},
+		dialer: &kafka.Dialer{
+			ClientID:      cfg.ClientID,
+			Timeout:       10 * time.Second,
+			DialFunc:      heard.dial,
+			TLS:           tlsConfig,
+			SASLMechanism: mechanism,
+		},
+	}
+	c.client = &kafka.Client{Addr: kafka.TCP(cfg.Brokers...), Timeout: requestTimeout, Transport: c.transport}
+	return c, nil
+}
+
+func (c *client) close() { c.transport.CloseIdleConnections() }
+
+func (t *TLS) load() (*tls.Config, error) {
+	if !t.Enabled {
+		return nil, nil
+	}
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName, InsecureSkipVerify: t.Insecure}
+	if t.CA != "" {
+		pem, err := os.ReadFile(t.CA)
+		if err != nil {
+			return nil, fmt.Errorf("tls.ca: %w", err)
+		}
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("tls.ca: %s holds no PEM certificate", t.CA)
+		}
+	}
+	if t.Cert != "" {
+		cert, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+		if err != nil {
+			return nil, fmt.Errorf("tls.cert, tls.key: %w", err)
+		}
+		cfg.Certificates = []tls.Certificate{cert}
+	}
+	return cfg, nil
+}
+
+func (s *SASL) load() (sasl.Mechanism, error) {
+	if s.Mechanism == "" {
+		return nil, nil
+	}
+	password, err := s.password()
+	if err != nil {
+		return nil, err
+	}
+	switch s.Mechanism {
+	case "plain":
+		return plain.Mechanism{Username: s.Username, Password: password}, nil
+	case "scram-sha-256":
+		return scram.Mechanism(scram.SHA256, s.Username, password)
+	case "scram-sha-512":
+		return scram.Mechanism(scram.SHA512, s.Username, password)
+	}
+	return nil, fmt.Errorf("sasl.mechanism: %q is unknown", s.Mechanism)
+}
+
+// lastHeard knows when the group's coordinator last answered. kafka-go keeps its heartbeats to itself, so
+// this watches the connections they travel on: a byte read is a sign of life. Safe for concurrent use.
+type lastHeard struct{ nanos atomic.Int64 }
+
+// clockStart is what lastHeard counts from, so that it uses the monotonic clock.
+var clockStart = time.Now()
+
+func (l *lastHeard) now() { l.nanos.Store(int64(time.Since(clockStart))) }
+func (l *lastHeard) since() time.Duration {
+	return time.Since(clockStart) - time.Duration(l.nanos.Load())
+}
+
+func (l *lastHeard) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &heardConn{conn, l}, nil
+}
+
+type heardConn struct {
+	net.Conn
+	heard *lastHeard
+}
+
+func (c *heardConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.heard.now()
+	}
+	return n, err
+}
+
+// partitions is the number of partitions of a topic, from the metadata that the transport keeps fresh.
+func (c *client) partitions(ctx context.Context, topic string) (int, error) {
+	m, err := c.client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{topic}})
+	if err != nil {
+		return 0, err
+	}
+	for _, t := range m.Topics {
+		if t.Name == topic {
+			if t.Error != nil {
+				return 0, t.Error
+			}
+			return len(t.Partitions), nil
+		}
+	}
+	return 0, kafka.UnknownTopicOrPartition
+}
+
+// bounds are where a partition's log starts and where what read_committed may see ends.
+type bounds struct{ first, end int64 }
+
+// bounds asks for the bounds of partitions of a topic. It fails if it does not learn all of them.
+func (c *client) bounds(ctx context.Context, topic string, partitions []int32) (map[int32]bounds, error) {
+	out := make(map[int32]bounds, len(partitions))
+	if len(partitions) == 0 {
+		return out, nil
+	}
+	req := &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{}, IsolationLevel: kafka.ReadCommitted}
+	for _, p := range partitions {
+		req.Topics[topic] = append(req.Topics[topic], kafka.FirstOffsetOf(int(p)), kafka.LastOffsetOf(int(p)))
+	}
+	res, err := c.client.ListOffsets(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range res.Topics[topic] {
+		if p.Error != nil {
+			return nil, fmt.Errorf("partition %d: %w", p.Partition, p.Error)
+		}
+		if p.FirstOffset < 0 || p.LastOffset < 0 {
+			return nil, fmt.Errorf("partition %d: %w", p.Partition, kafka.OffsetNotAvailable)
+		}
+		out[int32(p.Partition)] = bounds{p.FirstOffset, p.LastOffset}
+	}
+	for _, p := range partitions {
+		if _, ok := out[p]; !ok {
+			return nil, fmt.Errorf("partition %d: %w", p, kafka.LeaderNotAvailable)
+		}
+	}
+	return out, nil
+}
+
+// retry calls f until it succeeds, ctx ends, or its error is permanent. It waits between calls, and tells
+// onError each error that it retries.
+func retry(ctx context.Context, permanent func(error) bool, onError func(error), f func() error) error {
+	for try := 0; ; try++ {
+		err := f()
+		if err == nil || permanent(err) {
+			return err
+		}
+		if ctx.Err() != nil {
+			return errors.Join(ctx.Err(), err)
+		}
+		onError(err)
+		if !sleep(ctx, backoff(try)) {
+			return errors.Join(ctx.Err(), err)
+		}
+	}
+}
+
+// backoff is how long to wait after the given number of earlier failures: 50 ms doubling to 5 s, of which a
+// random half, so that members do not come back all at once.
+func backoff(failures int) time.Duration {
+	d := 5 * time.Second
+	if failures < 7 {
+		d = 50 * time.Millisecond << failures
+	}
+	return d/2 + rand.N(d/2)
+}
+
+// sleep waits for d and says whether it did: false means that ctx ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

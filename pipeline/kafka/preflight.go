@@ -1,0 +1,365 @@
+package kafka
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// defaultMaxMessageBytes is max.message.bytes where nobody set it.
+const defaultMaxMessageBytes = 1048588
+
+// signalOverhead is what a signal of maximum size needs beyond its bytes: key, headers, batch header and the
+// margin that publishing leaves for compression that does not compress.
+const signalOverhead = 16 << 10
+
+// facts are what the preflight learns of a cluster.
+type facts struct{ cluster string }
+
+// Preflight says what is wrong with a cluster for this config, a sentence for each problem that says what to
+// do. It creates missing topics when the config asks for it. MaxSignalBytes is the longest signal that will be
+// published.
+func Preflight(ctx context.Context, cfg Config, maxSignalBytes int) error {
+	if errs := cfg.Validate(); len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	c, err := connect(cfg)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	_, err = c.preflight(ctx, maxSignalBytes)
+	return err
+}
+
+func (c *client) preflight(ctx context.Context, maxSignalBytes int) (facts, error) {
+	meta, err := c.reach(ctx)
+	if err != nil {
+		return facts{}, err
+	}
+	f := facts{cluster: meta.ClusterID}
+	if missing := c.missing(meta); len(missing) > 0 && c.cfg.CreateTopics.Partitions > 0 {
+		if err := c.create(ctx, missing); err != nil {
+			return f, err
+		}
+		if meta, err = c.client.Metadata(ctx, &kafka.MetadataRequest{Topics: c.cfg.topics()}); err != nil {
+			return f, fmt.Errorf("read the cluster's metadata: %w", err)
+		}
+	}
+	if errs := c.checkTopics(meta); len(errs) > 0 {
+		return f, errors.Join(errs...)
+	}
+	var errs []error
+	if err := c.checkRights(ctx); err != nil {
+		errs = append(errs, err)
+	}
+	if c.cfg.Group != "" {
+		if err := c.checkGroup(ctx); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	errs = append(errs, c.checkSettings(ctx, meta, maxSignalBytes)...)
+	return f, errors.Join(errs...)
+}
+
+// reach gets metadata: the first request, whose failure says what is wrong with the connection.
+func (c *client) reach(ctx context.Context) (*kafka.MetadataResponse, error) {
+	meta, err := c.client.Metadata(ctx, &kafka.MetadataRequest{Topics: c.cfg.topics()})
+	if err == nil {
+		return meta, nil
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return nil, c.explainConnection(ctx, err)
+}
+
+// explainConnection turns why no broker answered into a sentence.
+func (c *client) explainConnection(ctx context.Context, err error) error {
+	cfg := &c.cfg
+	brokers := strings.Join(cfg.Brokers, ", ")
+	var unknownCA x509.UnknownAuthorityError
+	var hostname x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var record tls.RecordHeaderError
+	var dns *net.DNSError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &unknownCA):
+		return fmt.Errorf("the certificate of the broker at %s is signed by an authority that is not trusted: set tls.ca to that authority's PEM file (%w)", brokers, err)
+	case errors.As(err, &hostname):
+		return fmt.Errorf("the certificate of the broker at %s is for another name: connect by a name that is in it, or set tls.server_name (%w)", brokers, err)
+	case errors.As(err, &invalid):
+		return fmt.Errorf("the certificate of the broker at %s is not valid (%w)", brokers, err)
+	case errors.As(err, &record):
+		return fmt.Errorf("the broker at %s does not speak TLS on this port: use its TLS listener's port, or set tls.enabled: false (%w)", brokers, err)
+	case isAny(err, kafka.SASLAuthenticationFailed):
+		return fmt.Errorf("the broker at %s refused user %q by %s: check sasl.username, the password and sasl.mechanism (%w)", brokers, cfg.SASL.Username, cfg.SASL.Mechanism, err)
+	case isAny(err, kafka.UnsupportedSASLMechanism):
+		return fmt.Errorf("the broker at %s does not offer sasl.mechanism %s: ask which it does (%w)", brokers, cfg.SASL.Mechanism, err)
+	case isAny(err, kafka.IllegalSASLState):
+		return fmt.Errorf("the broker at %s does not expect SASL on this port: use its SASL listener's port, or unset sasl.mechanism (%w)", brokers, err)
+	case errors.As(err, &dns):
+		return fmt.Errorf("the host of a broker in %s has no address: check the names in brokers (%w)", brokers, err)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("nothing listens at %s: check the addresses and ports in brokers, and that the broker runs (%w)", brokers, err)
+	case closedByPeer(err) && !cfg.TLS.Enabled && c.speaksTLS(ctx):
+		return fmt.Errorf("the broker at %s speaks TLS on this port: set tls.enabled: true, and tls.ca if its authority is your own (%w)", brokers, err)
+	case closedByPeer(err) && cfg.SASL.Mechanism == "":
+		return fmt.Errorf("the broker at %s closed the connection: it probably wants SASL, set sasl.mechanism, username and password (%w)", brokers, err)
+	case closedByPeer(err):
+		return fmt.Errorf("the broker at %s closed the connection while user %q authenticated by %s: check sasl.username, the password and sasl.mechanism (%w)", brokers, cfg.SASL.Username, cfg.SASL.Mechanism, err)
+	case errors.Is(err, context.DeadlineExceeded) || errors.As(err, &op) && op.Timeout():
+		return fmt.Errorf("no broker answered at %s within %s: check the addresses in brokers, firewalls, and whether the port is a Kafka listener (%w)", brokers, requestTimeout, err)
+	}
+	return fmt.Errorf("cannot talk to the broker at %s: %w", brokers, err)
+}
+
+func closedByPeer(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// speaksTLS tries a TLS handshake with the brokers, whatever their certificate: nothing is sent but the
+// handshake.
+func (c *client) speaksTLS(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	for _, b := range c.cfg.Brokers {
+		d := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}} // nothing secret follows
+		conn, err := d.DialContext(ctx, "tcp", b)
+		if err == nil {
+			conn.Close()
+			return true
+		}
+		// A broker that wants a client certificate speaks TLS too.
+		var alert tls.AlertError
+		if errors.As(err, &alert) {
+			return true
+		}
+	}
+	return false
+}
+
+// missing lists the configured topics that the cluster does not have.
+func (c *client) missing(meta *kafka.MetadataResponse) []string {
+	var out []string
+	for _, t := range meta.Topics {
+		if errors.Is(t.Error, kafka.UnknownTopicOrPartition) {
+			out = append(out, t.Name)
+		}
+	}
+	return out
+}
+
+func (c *client) create(ctx context.Context, topics []string) error {
+	req := &kafka.CreateTopicsRequest{}
+	for _, t := range topics {
+		req.Topics = append(req.Topics, kafka.TopicConfig{Topic: t, NumPartitions: c.cfg.CreateTopics.Partitions, ReplicationFactor: c.cfg.CreateTopics.Replication})
+	}
+	res, err := c.client.CreateTopics(ctx, req)
+	if err != nil {
+		return fmt.Errorf("create topics %s: %w", strings.Join(topics, ", "), err)
+	}
+	var errs []error
+	for _, t := range topics {
+		switch err := res.Errors[t]; {
+		case err == nil, errors.Is(err, kafka.TopicAlreadyExists): // another member was faster
+		case isAny(err, kafka.TopicAuthorizationFailed, kafka.ClusterAuthorizationFailed):
+			errs = append(errs, fmt.Errorf("%s may not create topic %q: grant CREATE, or create it yourself (%w)", c.who(), t, err))
+		case isAny(err, kafka.InvalidReplicationFactor):
+			errs = append(errs, fmt.Errorf("topic %q cannot have %d replicas: set create_topics.replication to at most the number of brokers (%w)", t, c.cfg.CreateTopics.Replication, err))
+		default:
+			errs = append(errs, fmt.Errorf("create topic %q: %w", t, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *client) who() string {
+	if c.cfg.SASL.Username != "" {
+		return fmt.Sprintf("user %q", c.cfg.SASL.Username)
+	}
+	return "this client"
+}
+
+func (c *client) checkTopics(meta *kafka.MetadataResponse) []error {
+	var errs []error
+	for _, t := range meta.Topics {
+		switch {
+		case errors.Is(t.Error, kafka.UnknownTopicOrPartition):
+			errs = append(errs, fmt.Errorf("topic %q does not exist: create it, or set create_topics.partitions to have it created", t.Name))
+		case errors.Is(t.Error, kafka.TopicAuthorizationFailed):
+			errs = append(errs, fmt.Errorf("%s may not see topic %q: grant DESCRIBE and %s on it (%w)", c.who(), t.Name, c.need(t.Name), t.Error))
+		case t.Error != nil && !isAny(t.Error, kafka.LeaderNotAvailable):
+			errs = append(errs, fmt.Errorf("topic %q: %w", t.Name, t.Error))
+		}
+	}
+	return errs
+}
+
+// need is the right that a topic is used by.
+func (c *client) need(topic string) string {
+	if topic == c.cfg.Input {
+		return "READ"
+	}
+	return "WRITE"
+}
+
+// checkRights asks the broker for our rights on each topic; a broker that does not say is no problem.
+func (c *client) checkRights(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	m, err := c.transport.RoundTrip(ctx, c.client.Addr, &authorizedRequest{clientID: c.cfg.ClientID, topics: c.cfg.topics()})
+	if err != nil {
+		if errors.Is(err, errNotTold) {
+			return nil
+		}
+		return fmt.Errorf("ask for the rights on topics: %w", err)
+	}
+	var errs []error
+	for _, t := range c.cfg.topics() {
+		operations, told := m.(*authorizedResponse).operations[t]
+		need := int32(mayWrite)
+		if t == c.cfg.Input {
+			need = mayRead
+		}
+		if told && operations&need == 0 {
+			errs = append(errs, fmt.Errorf("%s may not use topic %q: grant %s on it", c.who(), t, c.need(t)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *client) checkGroup(ctx context.Context) error {
+	_, err := c.committed(ctx, 1)
+	if isAny(err, kafka.GroupAuthorizationFailed) {
+		return fmt.Errorf("%s may not use the consumer group %q: grant READ on it (%w)", c.who(), c.cfg.Group, err)
+	}
+	if isAny(err, kafka.GroupLoadInProgress, kafka.GroupCoordinatorNotAvailable, kafka.NotCoordinatorForGroup, kafka.BrokerNotAvailable) {
+		return nil // a coordinator that starts; joining waits for it
+	}
+	if err != nil {
+		return fmt.Errorf("consumer group %q: %w", c.cfg.Group, err)
+	}
+	return nil
+}
+
+// checkSettings compares the settings of the topics published to with what will be published.
+func (c *client) checkSettings(ctx context.Context, meta *kafka.MetadataResponse, maxSignalBytes int) []error {
+	replicas := map[string]int{}
+	for _, t := range meta.Topics {
+		for _, p := range t.Partitions {
+			replicas[t.Name] = max(replicas[t.Name], len(p.Replicas))
+		}
+	}
+	settings, err := c.settings(ctx)
+	if err != nil {
+		return []error{fmt.Errorf("read the topics' settings: %w", err)}
+	}
+	var errs []error
+	for _, name := range c.cfg.topics() {
+		if name == c.cfg.Input {
+			continue
+		}
+		s := settings[name]
+		if need := maxSignalBytes + signalOverhead; s.maxMessageBytes < need {
+			errs = append(errs, fmt.Errorf("topic %q takes messages of at most %d bytes, a signal has up to %d: raise its max.message.bytes to %d, or lower the maximum size of signals",
+				name, s.maxMessageBytes, maxSignalBytes, need))
+		}
+		if s.compact {
+			errs = append(errs, fmt.Errorf("topic %q is compacted, which would keep one record of each host: set its cleanup.policy to delete", name))
+		}
+		if n := replicas[name]; n > 0 && s.minInSync > n {
+			errs = append(errs, fmt.Errorf("topic %q has %d replicas and wants %d in sync, so nothing can be published: lower its min.insync.replicas", name, n, s.minInSync))
+		}
+	}
+	return errs
+}
+
+// topicSettings are the settings of a topic that matter to us.
+type topicSettings struct {
+	maxMessageBytes int
+	minInSync       int
+	compact         bool
+}
+
+// settings reads the settings of the topics published to. What a broker does not let us see is taken to be
+// the default.
+func (c *client) settings(ctx context.Context) (map[string]topicSettings, error) {
+	out := map[string]topicSettings{}
+	req := &kafka.DescribeConfigsRequest{}
+	for _, t := range c.cfg.topics() {
+		if t == c.cfg.Input {
+			continue
+		}
+		out[t] = topicSettings{maxMessageBytes: defaultMaxMessageBytes}
+		req.Resources = append(req.Resources, kafka.DescribeConfigRequestResource{
+			ResourceType: kafka.ResourceTypeTopic, ResourceName: t,
+			ConfigNames: []string{"max.message.bytes", "cleanup.policy", "min.insync.replicas"},
+		})
+	}
+	if len(req.Resources) == 0 {
+		return out, nil
+	}
+	res, err := c.client.DescribeConfigs(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range res.Resources {
+		s := out[r.ResourceName]
+		if r.Error != nil {
+			if isAny(r.Error, kafka.TopicAuthorizationFailed) {
+				continue
+			}
+			return nil, fmt.Errorf("topic %q: %w", r.ResourceName, r.Error)
+		}
+		for _, e := range r.ConfigEntries {
+			switch e.ConfigName {
+			case "max.message.bytes":
+				if n, err := strconv.Atoi(e.ConfigValue); err == nil {
+					s.maxMessageBytes = n
+				}
+			case "min.insync.replicas":
+				s.minInSync, _ = strconv.Atoi(e.ConfigValue)
+			case "cleanup.policy":
+				s.compact = slices.Contains(strings.Split(e.ConfigValue, ","), "compact")
+			}
+		}
+		out[r.ResourceName] = s
+	}
+	return out, nil
+}
+
+// outTopics is what publishers need to know of the topics they publish to.
+func (c *client) outTopics(ctx context.Context) ([]outTopic, error) {
+	settings, err := c.settings(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the topics' settings: %w", err)
+	}
+	var out []outTopic
+	for _, t := range []struct{ kind, name string }{{"signal", c.cfg.Output}, {"shadow", c.cfg.Shadow}, {"reject", c.cfg.Reject}} {
+		if t.name == "" {
+			continue
+		}
+		n, err := c.partitions(ctx, t.name)
+		if err == nil && n == 0 {
+			err = kafka.LeaderNotAvailable
+		}
+		if err != nil {
+			return nil, fmt.Errorf("topic %q: %w", t.name, err)
+		}
+		out = append(out, outTopic{name: t.name, kind: t.kind, partitions: n, maxBytes: settings[t.name].maxMessageBytes})
+	}
+	return out, nil
+}
