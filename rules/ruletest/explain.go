@@ -1,0 +1,8 @@
+package ruletest
+
+import (
+	"spoor/pipeline/event"
+	"spoor/rules"
+)
+
+func explain(set *rules.Set, e *event.Event, rule int) string { return "" }
