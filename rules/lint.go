@@ -1,0 +1,215 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/parser/lexer"
+
+	"spoor/rules/policy"
+)
+
+// Lint finds policies that load and yet are hardly what their author meant. It looks at the author's terms
+// (macros, lists and lets inlined) and warns only where it can say why: what it cannot decide, it lets pass.
+// Each file lint_*.go is one question.
+
+// The codes of lint's warnings.
+const (
+	codeUnusedList       = "unused-list"
+	codeUnusedMacro      = "unused-macro"
+	codeDuplicateMember  = "duplicate-member"
+	codeNoTest           = "no-test"
+	codeNeverMatches     = "never-matches"
+	codeExceptionNever   = "exception-never-holds"
+	codeImpossible       = "impossible-constant"
+	codeNegatedUnknown   = "negated-unknown"
+	codeSimplerOperator  = "simpler-operator"
+	codeShortRoot        = "short-registry-root"
+	codeExpensive        = "expensive-rule"
+	maxComparedConstants = 200 // bounds the work of lint on generated rules
+)
+
+// lintCodes lists the codes of lint, in the order of the reference.
+func lintCodes() []policy.Code {
+	return []policy.Code{
+		{Name: codeUnusedList, Level: policy.Warning, Help: "No expression of the policy uses the list."},
+		{Name: codeUnusedMacro, Level: policy.Warning, Help: "No expression of the policy uses the macro."},
+		{Name: codeDuplicateMember, Level: policy.Warning, Help: "A list has the same member twice; case does not tell texts apart."},
+		{Name: codeNoTest, Level: policy.Warning, Help: "No test of the set expects the rule to match anything."},
+		{Name: codeNeverMatches, Level: policy.Warning, Help: "The conditions of a rule contradict each other, so that it matches no event."},
+		{Name: codeExceptionNever, Level: policy.Warning, Help: "An exception contradicts its rule or itself, so that it takes no match out."},
+		{Name: codeImpossible, Level: policy.Warning, Help: "A field is compared with a constant that it cannot have."},
+		{Name: codeNegatedUnknown, Level: policy.Warning, Help: "A negation holds on a parent, ancestor, command line or user that is not known; ask for something that is known beside it."},
+		{Name: codeSimplerOperator, Level: policy.Warning, Help: "A regular expression does what ==, in, contains, startsWith or endsWith does, more cheaply and without escapes."},
+		{Name: codeShortRoot, Level: policy.Warning, Help: "A regular expression names a registry root that paths never have: it sees the long name and CurrentControlSet."},
+		{Name: codeExpensive, Level: policy.Warning, Help: "Nothing in the rule can be looked up (an equality, or a text of three characters or more), so it is evaluated for every event of its name."},
+	}
+}
+
+// lintRule is an enabled rule without faults.
+type lintRule struct {
+	rule       *policy.Rule
+	condition  *term
+	exceptions []lintException
+}
+
+// lintException is one of its exceptions.
+type lintException struct {
+	exception *policy.Exception
+	condition *term
+}
+
+// linter collects warnings. It is used by one goroutine, for one set.
+type linter struct {
+	pos  *positions
+	warn func(at policy.Span, code, message, hint string, notes ...policy.Note)
+}
+
+// lint warns about set, whose enabled rules without faults are given. positions hold the sources of all
+// expressions, those of disabled and faulty rules too.
+func lint(set *policy.Set, rules []lintRule, pos *positions, report func(policy.Diagnostic)) {
+	l := &linter{pos: pos, warn: func(at policy.Span, code, message, hint string, notes ...policy.Note) {
+		report(policy.Diagnostic{Span: at, Level: policy.Warning, Code: code, Message: message, Hint: hint, Notes: notes})
+	}}
+	l.unused(set)
+	l.duplicates(set)
+	l.untested(set, rules)
+	for i := range rules {
+		r := &rules[i]
+		l.terms(r.condition)
+		never := l.neverMatches(r)
+		l.unknown(r)
+		if !never {
+			l.expensive(r)
+		}
+		for _, x := range r.exceptions {
+			l.terms(x.condition)
+		}
+	}
+}
+
+// terms asks what can be said of each comparison alone.
+func (l *linter) terms(t *term) {
+	if t.op == opCompare || t.op == opCall {
+		if c, ok := constantTestOf(t); ok {
+			l.impossible(c)
+			if c.op == "matches" {
+				l.simplerRegex(c)
+				l.shortRoot(c)
+			}
+		}
+	}
+	for _, a := range t.args {
+		l.terms(a)
+	}
+}
+
+// span is the place of t as its author wrote it: of a macro's body, there.
+func (l *linter) span(t *term) policy.Span { return l.pos.span(l.extent(t)) }
+
+// text is the author's text of t, on one line and cut when it is long.
+func (l *linter) text(t *term) string {
+	s := strings.Join(strings.Fields(l.pos.text(l.extent(t))), " ")
+	if r := []rune(s); len(r) > 60 {
+		s = string(r[:60]) + "..."
+	}
+	return s
+}
+
+func (l *linter) extent(t *term) file.Location { return l.pos.widen(t.ext) }
+
+// used says which names each policy's expressions use. A name is one token that no dot precedes; nothing in
+// scope has the name of something else.
+func (l *linter) used() map[*policy.Policy]map[string]bool {
+	used := map[*policy.Policy]map[string]bool{}
+	for _, s := range l.pos.sources {
+		names := used[s.expr.Scope]
+		if names == nil {
+			names = map[string]bool{}
+			used[s.expr.Scope] = names
+		}
+		previous := ""
+		for _, t := range s.lex() {
+			if t.Kind == lexer.Identifier && previous != "." {
+				names[t.Value] = true
+			}
+			previous = t.Value
+		}
+	}
+	return used
+}
+
+// unused warns of lists and macros that no expression of their policy uses. Shared ones are for others.
+func (l *linter) unused(set *policy.Set) {
+	used := l.used()
+	for _, p := range set.Policies {
+		for _, list := range p.Lists {
+			if !used[p][list.Name.Value] {
+				l.warn(list.Name.Span, codeUnusedList, fmt.Sprintf("no expression of this policy uses list `%s`", list.Name.Value),
+					"remove it, or move it under shared: when other policies use it")
+			}
+		}
+		for _, m := range p.Macros {
+			if !used[p][m.ID.Value] {
+				l.warn(m.ID.Span, codeUnusedMacro, fmt.Sprintf("no expression of this policy uses macro `%s`", m.ID.Value),
+					"remove it, or move it under shared: when other policies use it")
+			}
+		}
+	}
+}
+
+// duplicates warns of members that a list has twice.
+func (l *linter) duplicates(set *policy.Set) {
+	for _, p := range set.Policies {
+		for _, list := range slices.Concat(p.Lists, p.SharedLists) {
+			first := make(map[string]policy.Text, len(list.Members))
+			for _, m := range list.Members {
+				key := fold(m.Value)
+				if list.Ints {
+					if n, err := strconv.ParseInt(m.Value, 0, 64); err == nil {
+						key = strconv.FormatInt(n, 10)
+					}
+				}
+				if before, twice := first[key]; twice {
+					l.warn(m.Span, codeDuplicateMember, fmt.Sprintf("list `%s` has `%s` twice", list.Name.Value, m.Value), "remove one of them",
+						policy.Note{Span: before.Span, Message: fmt.Sprintf("`%s` stands here", before.Value)})
+				} else {
+					first[key] = m
+				}
+			}
+		}
+	}
+}
+
+// untested warns of rules that no test expects to match.
+func (l *linter) untested(set *policy.Set, rules []lintRule) {
+	tested := map[string]bool{}
+	for _, p := range set.Policies {
+		for _, t := range p.Tests {
+			for _, e := range t.Expect {
+				if len(e.Events) > 0 {
+					tested[e.Rule.Value] = true
+				}
+			}
+		}
+	}
+	for _, r := range rules {
+		if id := r.rule.ID; !tested[id.Value] {
+			l.warn(id.Span, codeNoTest, fmt.Sprintf("no test expects rule `%s` to match", id.Value),
+				fmt.Sprintf("add a test with an event that matches: expect: {%s: [0]}", id.Value))
+		}
+	}
+}
+
+// shortRoot warns of a registry root in a regex under a name that the path never has.
+func (l *linter) shortRoot(c constantTest) {
+	if c.registry() && len(c.texts) == 1 {
+		if root := regexShortRoot(c.texts[0]); root != "" {
+			l.warn(l.span(c.term), codeShortRoot, fmt.Sprintf("the regular expression names `%s`, but rules see registry paths with the long name of the root", root),
+				`write HKEY_LOCAL_MACHINE, HKEY_USERS\\[^\\]+ or HKEY_CLASSES_ROOT, or use startsWith, contains or glob, which know the short names`)
+		}
+	}
+}
