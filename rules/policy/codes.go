@@ -17,7 +17,7 @@ const (
 	CodeControlCharacter = "control-character"
 
 	CodeSyntax     = "yaml-syntax"
-	CodeDepth      = "yaml-depth"
+	CodeLimit      = "yaml-limit"
 	CodeDocuments  = "yaml-documents"
 	CodeAlias      = "yaml-alias"
 	CodeTag        = "yaml-tag"
@@ -71,7 +71,7 @@ func Codes() []Code {
 		{CodeControlCharacter, Error, "A character that YAML does not allow, or one that hides or reorders text."},
 
 		{CodeSyntax, Error, "The file is not YAML from here on; one such fault is reported for a file."},
-		{CodeDepth, Error, "Values are nested deeper than any policy needs."},
+		{CodeLimit, Error, "Values are nested deeper, or a mapping has more keys, than any policy needs."},
 		{CodeDocuments, Error, "The file holds more than one YAML document; a policy is one file."},
 		{CodeAlias, Error, "YAML anchors (&), aliases (*) and merge keys (<<) are not part of the format; use lists, macros and defaults."},
 		{CodeTag, Error, "YAML tags (!) and directives (%) are not part of the format."},

@@ -179,7 +179,7 @@ func (s *source) escape(line, col int) (r rune, size int, ok bool) {
 func (s *source) readBlock(line, col, parent int, value string) (scalar, *Diagnostic) {
 	out := scalar{style: literal}
 	if s.at(line, col) == '>' {
-		out.style, out.text = folded, value
+		out.style, out.text = folded, unmask.Replace(value)
 	}
 	indent, keep, strip := 0, false, false
 	c := col + 1
@@ -235,18 +235,21 @@ func (s *source) readBlock(line, col, parent int, value string) (scalar, *Diagno
 		text = append(text, []rune(strings.Repeat("\n", blanks))...)
 	}
 	out.text = string(text)
-	if squeeze(out.text) != squeeze(value) {
+	if squeeze(out.text) != squeeze(unmask.Replace(value)) {
 		return out, &Diagnostic{Span: out.span, Level: Error, Code: CodeSyntax,
 			Message: "this block can be read in two ways", Hint: "indent its lines with spaces only, all at least as far as the first"}
 	}
 	return out, nil
 }
 
+// unmask gives a block scalar that the library read its blanks back.
+var unmask = strings.NewReplacer(string(tabMask), "\t", string(spaceMask), " ")
+
 // squeeze drops every blank: what two readings of a block must agree on. The library trims blanks that
-// YAML keeps, and has seen masked tabs.
+// YAML keeps.
 func squeeze(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r == ' ' || r == '\t' || r == '\n' || r == tabMask {
+		if r == ' ' || r == '\t' || r == '\n' {
 			return -1
 		}
 		return r

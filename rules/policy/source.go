@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"regexp"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -75,7 +76,7 @@ func refusedRune(r rune) bool {
 		return false
 	case r < 0x20 || r >= 0x7F && r < 0xA0:
 		return true
-	case r == 0xFEFF || r == 0xFFFE || r == 0xFFFF:
+	case r == 0xFEFF || r >= 0xFDD0 && r <= 0xFDEF || r&0xFFFE == 0xFFFE:
 		return true
 	}
 	return r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069
@@ -103,48 +104,77 @@ func (s *source) span(line, col, endLine, endCol int) Span {
 	return Span{File: s.file, Line: line, Col: col, EndLine: endLine, EndCol: endCol}
 }
 
-// tabMask stands for a tab of a block scalar: a character of no meaning to YAML.
-const tabMask = '\uE000'
+// tabMask and spaceMask stand for blanks of a block scalar: characters that no text has (refusedRune).
+const (
+	tabMask   = '\uFDD0'
+	spaceMask = '\uFDD1'
+)
 
-// masked is the text that the YAML library reads: lines end in LF, and a tab that is not in the
-// indentation of its line is a space. The library drops such tabs from plain scalars and does not count
-// them as columns; the mask keeps its columns right, and what a scalar says is read from the source
-// itself. In a block scalar, where the library takes a tab after the indentation for more of it, tabs are
-// tabMask. A tab in the indentation elsewhere stays, for the library to refuse where YAML refuses it.
+// masked is the text that the YAML library reads: lines end in LF, and blanks are such that the library
+// takes them as YAML does. Lines and columns are those of the source, and what a scalar says is read from
+// the source, so that the mask is never seen.
+//
+//   - A tab behind the indentation is a space: the library drops tabs from plain scalars and does not count
+//     them as columns. A tab in the indentation stays, for the library to refuse where YAML refuses it.
+//   - In a block scalar tabs are tabMask: the library takes one after the indentation for more of it.
+//   - An indentation indicator is taken out of a block's header, and the first blank behind the
+//     indentation it asks for is spaceMask: with an indicator the library refuses empty lines and comments.
 func (s *source) masked() string {
 	n := 0
 	for _, l := range s.lines {
 		n += len(l) + 1
 	}
 	out := make([]rune, 0, n)
-	block := -1 // the least indentation of the block scalar we are in, -1 outside
+	block := -1  // the least indentation of the block scalar we are in, -1 outside
+	indent := -1 // the indentation that its indicator asks for, -1 without
 	for i, l := range s.lines {
 		if i > 0 {
 			out = append(out, '\n')
 		}
 		spaces := indentOf(l)
 		if block >= 0 && spaces < len(l) && spaces < block {
-			block = -1
+			block, indent = -1, -1
 		}
-		indent := true
-		for _, r := range l {
-			if r == '\t' && block >= 0 {
+		start := len(out)
+		leading := true
+		for c, r := range l {
+			switch {
+			case r == '\t' && block >= 0:
 				r = tabMask
-			} else if r == '\t' && !indent {
+			case r == ' ' && c == indent && spaces < len(l):
+				r = spaceMask
+			case r == '\t' && !leading:
 				r = ' '
 			}
-			if r != ' ' && r != '\t' {
-				indent = false
-			}
+			leading = leading && (r == ' ' || r == '\t')
 			out = append(out, r)
 		}
-		if block < 0 && blockHeader.MatchString(string(l)) {
+		if block >= 0 {
+			continue
+		}
+		if m := blockHeader.FindStringSubmatch(string(l)); m != nil {
 			block = spaces + 1
+			if digit := strings.Trim(m[3], "+-"); digit != "" {
+				parent := len([]rune(m[1])) // the column of the key, or behind the last dash
+				if m[2] == "" {
+					parent -= 2
+				}
+				indent = max(parent, 0) + int(digit[0]-'0')
+				header := out[start+len([]rune(m[1]+m[2]))+1:]
+				chomp := strings.Trim(m[3], "123456789")
+				for j := range []rune(m[3]) {
+					header[j] = ' '
+					if j < len(chomp) {
+						header[j] = rune(chomp[j])
+					}
+				}
+			}
 		}
 	}
 	return string(out)
 }
 
-// blockHeader matches a line whose value starts a block scalar below it. A line that only looks like one
-// costs nothing but the words in which a tab in the indentation below it is refused.
-var blockHeader = regexp.MustCompile(`(^|[:-])[ \t]+[|>][-+0-9]*[ \t]*([ \t]#.*)?$`)
+// blockHeader matches a line whose value starts a block scalar below it: dashes, key, indicators. A line
+// that only looks like one, in the middle of a quoted text, costs nothing but the words in which a tab in
+// the indentation below it is refused.
+var blockHeader = regexp.MustCompile(`^( *(?:- +)*)((?:[^#'"]+:|'[^']*':|"[^"]*":)?[ \t]*)[|>]([-+]?[1-9]?|[1-9][-+])[ \t]*([ \t]#.*)?$`)

@@ -15,6 +15,8 @@ import (
 const (
 	maxFlowDepth   = 32  // [ and { inside each other
 	maxBlockColumn = 256 // block levels stand at least half a column apart
+	// The library recurses from key to key of a block mapping, in time that grows with the square.
+	maxKeys = 4000
 )
 
 // node is one value of a file, with its exact place: what the rest of the package reads. The YAML library
@@ -119,6 +121,7 @@ func (b *builder) parse() (tokens token.Tokens, docs []*ast.DocumentNode) {
 	}()
 	tokens = lexer.Tokenize(b.src.masked())
 	flow := 0
+	var keys [maxBlockColumn + 1]int // of the mapping that is open at each column
 	for i, t := range tokens {
 		switch t.Type {
 		case token.MappingStartType, token.SequenceStartType:
@@ -129,10 +132,27 @@ func (b *builder) parse() (tokens token.Tokens, docs []*ast.DocumentNode) {
 			b.fault(b.place(t, 1), CodeComplexKey, "a '?' key is not part of the format", "write key: value; quote the text when it starts with '?'")
 			return tokens, nil
 		}
-		block := flow <= 0 && (t.Type == token.SequenceEntryType || t.Type == token.MappingValueType && i > 0 && tokens[i-1].Position.Column > maxBlockColumn)
-		if flow > maxFlowDepth || block && t.Position.Column > maxBlockColumn {
-			b.fault(b.place(t, 1), CodeDepth, "values are nested too deep", "")
+		column := 0 // of a block entry, 0 for other tokens
+		switch {
+		case flow > 0:
+		case t.Type == token.SequenceEntryType:
+			column = t.Position.Column
+		case t.Type == token.MappingValueType && i > 0:
+			column = tokens[i-1].Position.Column
+		}
+		if flow > maxFlowDepth || column > maxBlockColumn {
+			b.fault(b.place(t, 1), CodeLimit, "values are nested too deep", "")
 			return tokens, nil
+		}
+		if column > 0 {
+			clear(keys[column+1:])
+			if t.Type == token.MappingValueType {
+				keys[column]++
+			}
+			if keys[column] > maxKeys {
+				b.fault(b.place(tokens[i-1], 1), CodeLimit, fmt.Sprintf("a mapping has more than %d keys", maxKeys), "")
+				return tokens, nil
+			}
 		}
 	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
