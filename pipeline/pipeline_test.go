@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -351,6 +353,55 @@ func TestPanic(t *testing.T) {
 				t.Errorf("state thrown away in %d batches", b.Lost)
 			}
 		})
+	}
+}
+
+// Garbage of any kind is a signal or a reject, record for record, and never a fault of the engine.
+func TestGarbage(t *testing.T) {
+	set := compile(t, `
+name: all
+rules:
+  - id: all
+    expression: evt.name != "no such name" and (process.parent.known or not process.parent.known)
+`)
+	r := rand.New(rand.NewPCG(1, 1))
+	seeds := []string{execCmd, execCalc, create, chain(4, 3), typical(1),
+		`{"evt":{"name":"exec"},"process":{"pid":-1,"ppid":9223372036854775807,"exec_time":"0001-01-01T00:00:00Z","executable":{"path":"\\"}}}`,
+		`{"evt":{"name":"exit"},"process":{"pid":10},"exit":{}}`,
+		`{"process":{"parent":{"pid":3},"ancestors":[{},{"pid":3},{}]}}`,
+		"", "null", "[]", "7", `"x"`, "{}", `{"process":null,"evt":null}`, strings.Repeat(`{"process":`, 100), strings.Repeat("[", 100_000), "\xff\xfe{}", "{}{}"}
+	var rs []pipeline.Record
+	for i := range 6000 {
+		v := []byte(seeds[r.IntN(len(seeds))])
+		for range r.IntN(4) {
+			if len(v) == 0 {
+				break
+			}
+			at := r.IntN(len(v))
+			switch r.IntN(4) {
+			case 0:
+				v[at] = byte(r.IntN(256))
+			case 1:
+				v = v[:at]
+			case 2:
+				v = slices.Insert(v, at, []byte(seeds[r.IntN(6)])...)
+			case 3:
+				v = slices.Delete(v, at, min(len(v), at+r.IntN(9)))
+			}
+		}
+		rec := record(i, string(v))
+		rec.Timestamp = int64(r.Uint64() >> r.IntN(64))
+		rec.Key = []byte(fmt.Sprint("pc", r.IntN(3)))[:r.IntN(4)]
+		rs = append(rs, rec)
+	}
+	b := run(t, testConfig(), set, rs...)
+	if len(b.Signals)+len(b.Rejects) != len(rs) || len(b.Signals) < 500 || len(b.Rejects) < 500 {
+		t.Errorf("%d records, %d signals, %d rejects", len(rs), len(b.Signals), len(b.Rejects))
+	}
+	for _, x := range b.Rejects {
+		if x.Reason == pipeline.ReasonInternal {
+			t.Fatalf("the engine failed on %q: %s", x.Value, x.Detail)
+		}
 	}
 }
 
