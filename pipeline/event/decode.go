@@ -107,11 +107,11 @@ func (d *Decoder) decode(value []byte, e *Event) error {
 	if err := d.unmarshal(value, e, d.counted); err != nil {
 		return asError(err)
 	}
-	var first string
+	var first []byte
 	d.unknown, first = countUnknown(value)
 	d.lenient = d.unknown > 0 && !d.cfg.RejectUnknown
 	if d.unknown > 0 && d.cfg.RejectUnknown {
-		return &Error{ReasonUnknownField, first}
+		return &Error{ReasonUnknownField, clip(first)}
 	}
 	return d.complete(e)
 }

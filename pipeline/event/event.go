@@ -2,6 +2,9 @@
 // document with the rule's identity filled in. It owns their Go types, their JSON codec (goccy/go-json,
 // imported nowhere else but where state is encoded), their JSON Schema and the closed set of reasons for
 // which a record is rejected. It imports nothing of ours.
+//
+// Tests of other packages hold signals against Schema("signal") with santhosh-tekuri/jsonschema, which no code
+// but that of tests imports.
 package event
 
 import "encoding/json"

@@ -12,6 +12,7 @@ import (
 // object, the items of a list, or neither.
 type shape struct {
 	members map[string]*shape
+	names   []string // of members, in the order of the type
 	items   *shape
 }
 
@@ -33,6 +34,7 @@ func shapeOf(t reflect.Type) *shape {
 		for _, f := range reflect.VisibleFields(t) {
 			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" && name != "-" {
 				s.members[name] = shapeOf(f.Type)
+				s.names = append(s.names, name)
 			}
 		}
 		return s
@@ -45,18 +47,18 @@ func (s *shape) member(key []byte) *shape {
 	if m, ok := s.members[string(key)]; ok {
 		return m
 	}
-	for name, m := range s.members { // no two names are equal but for case
+	for _, name := range s.names { // no two are equal but for case
 		// The letters whose other cases are longer, like the Kelvin sign, only make the key longer.
 		if len(key) >= len(name) && strings.EqualFold(name, string(key)) {
-			return m
+			return s.members[name]
 		}
 	}
 	return nil
 }
 
-// countUnknown counts the members of value, an object which decodes, that the schema lacks, and names the
-// first.
-func countUnknown(value []byte) (n int, first string) {
+// countUnknown counts the members of value, an object which decodes, that the schema lacks, and returns the
+// first of their keys as it stands there.
+func countUnknown(value []byte) (n int, first []byte) {
 	w := walker{b: value}
 	w.value(eventShape)
 	return w.unknown, w.first
@@ -67,7 +69,7 @@ type walker struct {
 	b       []byte
 	i       int
 	unknown int
-	first   string
+	first   []byte // quoted
 }
 
 func (w *walker) value(s *shape) {
@@ -117,19 +119,16 @@ func (w *walker) key(s *shape) *shape {
 	if m := s.member(quoted[1 : len(quoted)-1]); m != nil {
 		return m
 	}
-	// Not there, or escaped.
-	if w.unknown > 0 && bytes.IndexByte(quoted, '\\') < 0 {
-		w.unknown++
-		return free
-	}
-	var key string
-	if json.Unmarshal(quoted, &key) == nil {
-		if m := s.member([]byte(key)); m != nil {
-			return m
+	if bytes.IndexByte(quoted, '\\') >= 0 {
+		var key string
+		if json.Unmarshal(quoted, &key) == nil {
+			if m := s.member([]byte(key)); m != nil {
+				return m
+			}
 		}
 	}
 	if w.unknown == 0 {
-		w.first = clip([]byte(key))
+		w.first = quoted
 	}
 	w.unknown++
 	return free
