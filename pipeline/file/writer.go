@@ -19,45 +19,70 @@ import (
 	"spoor/pipeline"
 )
 
-// Writer writes recorded traffic: what it is given comes back from a Reader byte for byte, a nil key as a nil
-// key and an empty one as an empty one. It is owned by one goroutine.
-type Writer struct {
-	w      *bufio.Writer
-	closes []func() error // in order
-	buf    []byte
+// CreateText makes or truncates the file at path, compressed as its ending says (.gz, .zst); "-" is standard
+// output, plain, which Close leaves open. What is written is buffered until Close.
+func CreateText(path string) (io.WriteCloser, error) { return create(path) }
+
+// output is a buffered file, compressed or not. It is owned by one goroutine.
+type output struct {
+	*bufio.Writer
+	closes []io.Closer // in this order
 }
 
-// NewWriter writes plain lines to w. Flush or Close it.
-func NewWriter(w io.Writer) *Writer { return &Writer{w: bufio.NewWriterSize(w, 256<<10)} }
-
-// Create makes or truncates the file at path, compressed as its ending says (.gz, .zst); "-" is standard
-// output, plain.
-func Create(path string) (*Writer, error) {
+func create(path string) (*output, error) {
 	if path == Stdin {
-		return NewWriter(os.Stdout), nil
+		return &output{Writer: bufio.NewWriterSize(os.Stdout, 256<<10)}, nil
 	}
 	f, err := os.Create(path)
 	if err != nil {
 		return nil, err
 	}
+	o := &output{closes: []io.Closer{f}}
+	var w io.Writer = f
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".gz":
 		z := gzip.NewWriter(f)
-		w := NewWriter(z)
-		w.closes = []func() error{z.Close, f.Close}
-		return w, nil
+		w, o.closes = z, []io.Closer{z, f}
 	case ".zst":
 		z, err := zstd.NewWriter(f)
 		if err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
-		w := NewWriter(z)
-		w.closes = []func() error{z.Close, f.Close}
-		return w, nil
+		w, o.closes = z, []io.Closer{z, f}
 	}
-	w := NewWriter(f)
-	w.closes = []func() error{f.Close}
-	return w, nil
+	o.Writer = bufio.NewWriterSize(w, 256<<10)
+	return o, nil
+}
+
+// Close flushes and closes the file. Only the first call does.
+func (o *output) Close() error {
+	err := o.Flush()
+	for _, c := range o.closes {
+		err = errors.Join(err, c.Close())
+	}
+	o.closes = nil
+	return err
+}
+
+// Writer writes recorded traffic: what it is given comes back from a Reader byte for byte, a nil key as a nil
+// key and an empty one as an empty one. It is owned by one goroutine.
+type Writer struct {
+	w   *output
+	buf []byte
+}
+
+// NewWriter writes plain lines to w. Flush or Close it; w stays open.
+func NewWriter(w io.Writer) *Writer {
+	return &Writer{w: &output{Writer: bufio.NewWriterSize(w, 256<<10)}}
+}
+
+// Create makes a Writer of the file that CreateText makes.
+func Create(path string) (*Writer, error) {
+	o, err := create(path)
+	if err != nil {
+		return nil, err
+	}
+	return &Writer{w: o}, nil
 }
 
 // Write writes r as the record at r.Offset of tp. It does not keep r.
@@ -71,14 +96,7 @@ func (w *Writer) Write(tp pipeline.TopicPartition, r *pipeline.Record) error {
 func (w *Writer) Flush() error { return w.w.Flush() }
 
 // Close flushes and closes the file.
-func (w *Writer) Close() error {
-	err := w.w.Flush()
-	for _, c := range w.closes {
-		err = errors.Join(err, c())
-	}
-	w.closes = nil
-	return err
-}
+func (w *Writer) Close() error { return w.w.Close() }
 
 // appendRecord appends the line of r, with its end.
 func appendRecord(b []byte, tp pipeline.TopicPartition, r *pipeline.Record) []byte {
