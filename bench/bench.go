@@ -29,6 +29,15 @@ type Config struct {
 	Attacks []string
 }
 
+// Demo is the recording that the command demo has inside. After a change of the simulator, write it anew with
+//
+//	go generate ./bench
+//
+// and a test holds that this was done.
+//
+//go:generate go run ./simulate -seed 1 -hosts 8 -events 20000 -o ../cmd/engine/demo.ndjson.zst
+func Demo() Config { return Config{Seed: 1, Hosts: 8, Events: 20_000, Attacks: AttackNames()} }
+
 // DefaultStart is a Monday morning.
 var DefaultStart = time.Date(2026, 1, 5, 7, 50, 0, 0, time.UTC)
 

@@ -7,10 +7,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"spoor/bench"
@@ -200,9 +203,9 @@ func TestEveryAttackIsSeen(t *testing.T) {
 		"ransomware":               {"shadow_copies_deleted", "recovery_disabled", "backup_catalog_deleted", "guarded_service_stopped", "file_renamed_to_locked", "ransom_note_written", "wallpaper_set_by_script"},
 	}
 	set := bundled(t)
-	for _, seed := range []uint64{1, 2} {
+	for _, cfg := range []bench.Config{bench.Demo(), {Seed: 2, Hosts: 12, Duration: 4 * time.Minute, Attacks: bench.AttackNames()}} {
 		got := map[string]map[string]int{}
-		matches(t, set, generate(t, bench.Config{Seed: seed, Hosts: 12, Events: 30_000, Attacks: bench.AttackNames()}), func(r bench.Record, rule *rules.Rule) {
+		matches(t, set, generate(t, cfg), func(r bench.Record, rule *rules.Rule) {
 			if got[r.Attack] == nil {
 				got[r.Attack] = map[string]int{}
 			}
@@ -214,7 +217,7 @@ func TestEveryAttackIsSeen(t *testing.T) {
 		for _, attack := range bench.AttackNames() {
 			for _, rule := range want[attack] {
 				if got[attack][rule] == 0 {
-					t.Errorf("seed %d: %s did not raise %s, only %v", seed, attack, rule, got[attack])
+					t.Errorf("seed %d: %s did not raise %s, only %v", cfg.Seed, attack, rule, got[attack])
 				}
 			}
 		}
@@ -234,7 +237,7 @@ func TestEverydayTrafficIsQuiet(t *testing.T) {
 	if counters.Events != events || counters.Rejected != 0 {
 		t.Errorf("%d events, %d rejected", counters.Events, counters.Rejected)
 	}
-	if counters.Signals > events/2000 {
+	if counters.Signals == 0 || counters.Signals > events/1000 {
 		t.Errorf("%d signals: %v", counters.Signals, byRule)
 	}
 	// Lineage must come from what the hosts do: hits above all, some unknown (late sensors, lost events), pids
@@ -290,5 +293,29 @@ func TestPidsComeBack(t *testing.T) {
 	}
 	if restarted != 1 {
 		t.Errorf("%d hosts restarted, want 1", restarted)
+	}
+}
+
+// TestDemoIsCurrent holds that what the command demo has inside is what the simulator makes.
+func TestDemoIsCurrent(t *testing.T) {
+	const name = "../cmd/engine/demo.ndjson.zst"
+	packed, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(packed) > 600<<10 {
+		t.Errorf("%s has %d bytes, want at most 600 KiB", name, len(packed))
+	}
+	d, err := zstd.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	got := sha256.New()
+	if _, err := io.Copy(got, d); err != nil {
+		t.Fatal(err)
+	}
+	if want := digest(generate(t, bench.Demo())); fmt.Sprintf("%x", got.Sum(nil)) != want {
+		t.Errorf("%s is not what the simulator makes: go generate ./bench", name)
 	}
 }

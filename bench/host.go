@@ -255,7 +255,7 @@ func hostname(fqdn string) string {
 // send writes e out. Now and then the sensor loses an event, but none of an attack: a chain must stay whole to
 // be something to hold detections against.
 func (h *host) send(e *event.Event) {
-	if h.sim.attack == "" && h.rng.chance(2) {
+	if h.sim.attack == "" && h.rng.chance(4) {
 		return
 	}
 	e.Agent = &event.Agent{OS: "windows", Arch: "amd64", Version: "7.61.0"}

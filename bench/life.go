@@ -209,14 +209,14 @@ func (h *host) scheduledJob(s *script) {
 	}
 }
 
-// administration is what people do on servers.
+// administration is what people do on servers. Some of it looks like an attack, as it does everywhere.
 func (h *host) administration(s *script) {
-	switch h.rng.intn(3) {
-	case 0:
+	switch h.rng.intn(8) {
+	case 0, 1:
 		m := s.exec("explorer.exe", sys32+"mmc.exe", `"`+sys32+`mmc.exe" "`+sys32+`services.msc"`)
 		s.noise(m, 3)
 		s.wait(10*time.Second, 50*time.Second).exit(m)
-	case 1:
+	case 2, 3:
 		p := s.exec("explorer.exe", posh, `"`+posh+`"`)
 		c := s.exec(p, sys32+"conhost.exe", `\??\`+sys32+`conhost.exe 0xffffffff -ForceV1`)
 		s.wait(2*time.Second, 9*time.Second)
@@ -224,6 +224,16 @@ func (h *host) administration(s *script) {
 		s.wait(2*time.Second, 9*time.Second)
 		s.run(p, sys32+"sc.exe", "sc query state= all")
 		s.exit(p, c)
+	case 4:
+		// A configuration tool that works over PowerShell remoting.
+		w := s.execAs("DcomLaunch", h.user.name, sys32+"wsmprovhost.exe", sys32+"wsmprovhost.exe -Embedding")
+		p := s.exec(w, posh, `"`+posh+`" -NoProfile -NonInteractive -ExecutionPolicy Unrestricted -EncodedCommand UABvAHcAZQByAFMAaABlAGwAbAAgAC0ATgBvAFAAcgBvAGYAaQBsAGUA`)
+		s.wait(time.Second, 5*time.Second)
+		s.exit(p, w)
+	case 5:
+		c := s.exec("explorer.exe", sys32+"cmd.exe", `"`+sys32+`cmd.exe"`)
+		s.run(c, sys32+"net.exe", "net view /all /domain")
+		s.wait(2*time.Second, 9*time.Second).exit(c)
 	default:
 		p := s.exec("explorer.exe", sys32+"Taskmgr.exe", `"`+sys32+`Taskmgr.exe" /4`)
 		s.wait(5*time.Second, 30*time.Second).exit(p)
