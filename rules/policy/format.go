@@ -15,7 +15,7 @@ var policyObject = object[Policy]{what: "a policy", fields: []field[Policy]{
 				p.Name = t
 			}
 		}},
-	{key: "version", doc: "Version of the policy, policy_version in signals, taken as written.", shape: scalarShape,
+	{key: "version", doc: "Version of the policy, policy_version in signals, taken as written.", shape: textShape,
 		read: func(r *reader, n *node, p *Policy) { p.Version, _ = r.filled(n, "version") }},
 	{key: "description", doc: "What the policy is for.", shape: textShape,
 		read: func(r *reader, n *node, p *Policy) { p.Description, _ = r.text(n, "description") }},

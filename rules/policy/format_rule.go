@@ -62,7 +62,7 @@ var ruleFields = []ruleField{
 				d.rule.ID = t
 			}
 		}}},
-	textField("version", "Version of the rule, taken as written. Default: the version of the policy.", scalarShape, func(r *Rule) *string { return &r.Version }),
+	textField("version", "Version of the rule, taken as written. Default: the version of the policy.", textShape, func(r *Rule) *string { return &r.Version }),
 	textField("title", "Short name for people. Default: the description, then the id.", textShape, func(r *Rule) *string { return &r.Title }),
 	textField("description", "What a match means.", textShape, func(r *Rule) *string { return &r.Description }),
 	{field: field[draft]{key: expressionKey, doc: "The condition: an expression that is true for the events that match.", shape: textShape, required: true,
@@ -99,7 +99,7 @@ var ruleFields = []ruleField{
 	{field: field[draft]{key: "source", doc: "Where an imported rule came from.", shape: ref("source"),
 		read: func(r *reader, n *node, d *draft) { readObject(r, n, &sourceObject, &d.rule.Source) }},
 		replace: func(dst, src *draft) { dst.rule.Source = src.rule.Source }},
-	{field: field[draft]{key: "metadata", doc: "Anything else, by key; values are texts.", shape: mapOf(scalarShape),
+	{field: field[draft]{key: "metadata", doc: "Anything else, by key; values are texts.", shape: mapOf(textShape),
 		read: func(r *reader, n *node, d *draft) { d.rule.Metadata = r.metadata(n) }},
 		replace: func(dst, src *draft) { dst.rule.Metadata = src.rule.Metadata }},
 	{field: field[draft]{key: "exceptions", doc: "Conditions that take a match out again, in order; the first that holds is counted.", shape: listOf(ref("exception")),
@@ -108,7 +108,7 @@ var ruleFields = []ruleField{
 		add:     func(dst, src *draft) { dst.rule.Exceptions = slices.Concat(dst.rule.Exceptions, src.rule.Exceptions) }},
 	{field: field[draft]{key: "every", doc: "At most one signal in this time, for instance 10m. Not yet in force.", shape: textShape,
 		read: func(r *reader, n *node, d *draft) {
-			if d.rule.Every = r.duration(n, "every"); d.rule.Every.Value != "" {
+			if d.rule.Every = r.duration(n, "every", 1); d.rule.Every.Value != "" {
 				r.notInForce(n.span, "every is not yet in force: each match gives a signal")
 			}
 		}},
@@ -159,7 +159,7 @@ func plainFields(fs []ruleField) []field[draft] {
 var sourceObject = object[Source]{what: "source", fields: []field[Source]{
 	{key: "kind", doc: "The format it was imported from, for instance sigma.", shape: textShape,
 		read: func(r *reader, n *node, s *Source) { t, _ := r.filled(n, "kind"); s.Kind = t.Value }},
-	{key: "id", doc: "Its identity there.", shape: scalarShape,
+	{key: "id", doc: "Its identity there.", shape: textShape,
 		read: func(r *reader, n *node, s *Source) { t, _ := r.filled(n, "id"); s.ID = t.Value }},
 	{key: "url", doc: "Where it was.", shape: textShape,
 		read: func(r *reader, n *node, s *Source) { t, _ := r.filled(n, "url"); s.URL = t.Value }},

@@ -131,7 +131,7 @@ type Test struct {
 // passes before it.
 type TestEvent struct {
 	JSON  []byte
-	Host  string // default "test"
+	Host  string // default "test"; "" for a record without a host
 	After string // a duration, "" for the usual second
 	Span  Span
 }

@@ -161,12 +161,17 @@ func headOf(n *node) Span {
 	return s
 }
 
-// text reads a scalar as written, whatever YAML would type it as.
+// text reads a scalar as written, whatever YAML would type it as. The line ends behind the text of a block
+// are not part of it.
 func (r *reader) text(n *node, what string) (Text, bool) {
 	if !r.want(n, scalarNode, what) {
 		return Text{}, false
 	}
-	return Text{n.scalar.text, n.span}, true
+	t := Text{n.scalar.text, n.span}
+	if n.scalar.style == literal || n.scalar.style == folded {
+		t.Value = strings.TrimRight(t.Value, "\n")
+	}
+	return t, true
 }
 
 // filled is text that must not be empty.
@@ -257,12 +262,13 @@ func (r *reader) choice(n *node, what string, words []string) int {
 	return -1
 }
 
-func (r *reader) duration(n *node, what string) Text {
+// duration reads a duration of at least least.
+func (r *reader) duration(n *node, what string, least time.Duration) Text {
 	t, ok := r.text(n, what)
 	if !ok {
 		return Text{}
 	}
-	if d, err := time.ParseDuration(t.Value); err != nil || d <= 0 {
+	if d, err := time.ParseDuration(t.Value); err != nil || d < least {
 		r.fault(t.Span, CodeBadDuration, "write for instance 30s, 10m, 1h30m or 24h", "%s is a positive duration, not %q", what, clip(t.Value, 40))
 		return Text{}
 	}

@@ -11,7 +11,7 @@ func Schema() []byte {
 	root["$defs"] = shape{
 		"defaults": schemaOf(&defaultsObject),
 		"lists": shape{"type": "object", "propertyNames": nameShape,
-			"additionalProperties": listOf(scalarShape)},
+			"additionalProperties": listOf(textShape)},
 		"shared":    schemaOf(&sharedObject),
 		"macro":     schemaOf(&macroObject),
 		"variable":  schemaOf(&variableObject),

@@ -5,15 +5,15 @@ package policy
 type shape map[string]any
 
 var (
-	anyShape     = shape{}
+	anyShape = shape{}
+	// textShape is any scalar: it is taken as written.
 	textShape    = shape{"type": []string{"string", "number", "boolean", "null"}}
-	scalarShape  = shape{"type": []string{"string", "number", "boolean", "null"}}
 	integerShape = shape{"type": "integer"}
 	booleanShape = shape{"type": "boolean"}
 	nameShape    = shape{"type": "string", "pattern": namePattern.String()}
 	idShape      = shape{"type": []string{"string", "number", "boolean"}, "pattern": idPattern.String()}
-	textsShape   = listOf(scalarShape)
-	tagsShape    = mapOf(shape{"oneOf": []any{scalarShape, textsShape}})
+	textsShape   = listOf(textShape)
+	tagsShape    = mapOf(shape{"oneOf": []any{textShape, textsShape}})
 
 	variableTypeShape = shape{"oneOf": []any{
 		enum(variableTypes),

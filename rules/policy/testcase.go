@@ -24,14 +24,14 @@ var testObject = object[Test]{what: "a test", fields: []field[Test]{
 
 // testEventObject are the keys of an event that are not of its document.
 var testEventObject = object[TestEvent]{what: "a test event", fields: []field[TestEvent]{
-	{key: "host", doc: "Key of the record: the host. Default: test.", shape: scalarShape,
+	{key: "host", doc: "Key of the record: the host; an empty text for none. Default: test.", shape: textShape,
 		read: func(r *reader, n *node, e *TestEvent) {
 			if t, ok := r.text(n, "host"); ok {
 				e.Host = t.Value
 			}
 		}},
 	{key: "after", doc: "Time since the event before, for instance 10m. Default: 1s.", shape: textShape,
-		read: func(r *reader, n *node, e *TestEvent) { e.After = r.duration(n, "after").Value }},
+		read: func(r *reader, n *node, e *TestEvent) { e.After = r.duration(n, "after", 0).Value }},
 }}
 
 func (r *reader) tests(n *node) []Test {
