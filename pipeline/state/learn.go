@@ -62,9 +62,9 @@ func (n *Node) lacks(p *event.Process) bool {
 		n.proc.Container == nil && p.Container != nil || !n.is(flagPPID) && hasPPID
 }
 
-// parentID is the parent's id that p gives; 0 says that there is none.
+// parentID is the parent's id that p gives; 0 says that there is none, a negative one nothing.
 func parentID(p *event.Process) (int64, bool) {
-	if p.PPID == nil || *p.PPID < 0 {
+	if p.PPID == nil {
 		return 0, false
 	}
 	return *p.PPID, true
