@@ -59,10 +59,12 @@ type Partition struct {
 	batch    building
 	position int64 // after the last record taken in; -1 before the first
 	next     int64 // after the last committed batch; -1 before the first
-	dead     bool
-	live     bool // in Run: latency is measured
-	stage    Stage
-	look     Look
+	// timestamp is the last record's: for rejects of records that could not be read.
+	timestamp int64
+	dead      bool
+	live      bool // in Run: latency is measured
+	stage     Stage
+	look      Look
 
 	counts    counts
 	meters    meters
@@ -172,8 +174,9 @@ func (p *Partition) step(ctx, commitCtx context.Context, f Fetch, out Committer)
 		p.batch.Next = f.Next
 		p.batch.moved = true
 	}
-	p.turned(&f)
-	if !p.batch.empty() && p.engine.now().Sub(p.batch.began) >= cfg.CommitInterval {
+	now := p.engine.now()
+	p.turned(&f, now)
+	if !p.batch.empty() && now.Sub(p.batch.began) >= cfg.CommitInterval {
 		return p.commit(commitCtx, out)
 	}
 	return nil
@@ -189,13 +192,13 @@ func (p *Partition) begin() {
 }
 
 // turned notes that the loop took in a fetch.
-func (p *Partition) turned(f *Fetch) {
+func (p *Partition) turned(f *Fetch, now time.Time) {
 	lag := int64(0)
 	if f.End > p.position {
 		lag = f.End - p.position
 	}
 	p.lag.Store(lag)
-	p.moved.Store(p.engine.now().UnixNano())
+	p.moved.Store(now.UnixNano())
 	if f.End >= 0 {
 		p.meters.lag.Set(float64(lag))
 	}
@@ -214,6 +217,7 @@ func (p *Partition) process(r *Record) {
 	p.stage = StageSource
 	if r.Fault == nil {
 		p.state.Advance(r.Timestamp) // by rejects, too: partition time is that of records
+		p.timestamp = r.Timestamp
 	}
 	p.at(StageSource, r.Offset)
 

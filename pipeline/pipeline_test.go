@@ -304,6 +304,16 @@ func TestReject(t *testing.T) {
 	}
 }
 
+// A record that could not be read has no timestamp; its reject takes that of the record before, because a
+// reject of 1970 would be past the retention of its topic at once.
+func TestRejectTimestamp(t *testing.T) {
+	corrupt := pipeline.Record{Fault: &event.Error{Reason: event.ReasonCorruptRecord}}
+	b := run(t, testConfig(), compile(t, testPolicy), record(1, "?"), record(2, create), corrupt)
+	if len(b.Rejects) != 2 || b.Rejects[0].Timestamp != b.Input[0].Timestamp || b.Rejects[1].Timestamp != b.Input[1].Timestamp {
+		t.Errorf("rejects %+v", b.Rejects)
+	}
+}
+
 func TestRejectTooLarge(t *testing.T) {
 	cfg := testConfig()
 	cfg.MaxRecordBytes = len(execCalc)

@@ -58,12 +58,16 @@ func (p *Partition) reject(r *Record, stage Stage, fault *event.Error) {
 		b.header(HeaderOriginalSHA256, hex.AppendEncode(nil, sum[:]))
 		value = value[:room]
 	}
+	timestamp := r.Timestamp
+	if timestamp == 0 {
+		timestamp = p.timestamp // a reject of 1970 would be past its topic's retention at once
+	}
 	b.Rejects = append(b.Rejects, Reject{
 		Output: Output{
 			Key:       b.bytes.copy(key),
 			Value:     b.bytes.copy(value),
 			Headers:   b.headersFrom(from),
-			Timestamp: r.Timestamp,
+			Timestamp: timestamp,
 			Offset:    r.Offset,
 		},
 		Reason: fault.Reason,

@@ -148,52 +148,45 @@ func (s *sink) build(e *event.Event, b *bound, primary int, matched []int) {
 func (p *Partition) fit(r *Record, primary int) *event.Error {
 	s := &p.sink
 	most := p.engine.cfg.MaxSignalBytes - len(r.Key)
-	size := s.encode()
-	if size >= 0 && size <= most {
-		return nil
+	err := s.encode()
+	if err == nil && len(s.buf) > most && s.ev.Process != nil {
+		err = s.cut(most)
 	}
-	if size >= 0 && s.ev.Process != nil {
-		if s.cut(most) {
-			return nil
-		}
-		size = len(s.buf)
+	switch {
+	case err != nil:
+		return &event.Error{Reason: ReasonInternal, Detail: fmt.Sprintf("encode the signal of rule %s: %v", p.bound.rules[primary].ID, err)}
+	case len(s.buf) > most:
+		return &event.Error{Reason: event.ReasonSignalTooLarge, Detail: fmt.Sprintf(
+			"the signal of rule %s has %d bytes without ancestors; at most %d", p.bound.rules[primary].ID, len(s.buf), most)}
 	}
-	if size < 0 {
-		return &event.Error{Reason: ReasonInternal, Detail: "encode the signal of rule " + p.bound.rules[primary].ID}
-	}
-	return &event.Error{
-		Reason: event.ReasonSignalTooLarge,
-		Detail: fmt.Sprintf("the signal of rule %s has %d bytes without ancestors; at most %d", p.bound.rules[primary].ID, size, most),
-	}
+	return nil
 }
 
-// encode writes s.ev to s.buf and returns its size, -1 on failure.
-func (s *sink) encode() int {
-	buf, err := event.AppendSignal(s.buf[:0], &s.ev)
-	if err != nil {
-		return -1
-	}
-	s.buf = buf
-	return len(buf)
+// encode writes s.ev to s.buf.
+func (s *sink) encode() (err error) {
+	s.buf, err = event.AppendSignal(s.buf[:0], &s.ev)
+	return err
 }
 
-// cut makes the signal at most most bytes long by what it drops of the lineage, and says whether it could.
-// It encodes a handful of times: such signals are rare.
-func (s *sink) cut(most int) bool {
+// cut makes the signal at most most bytes long by what it drops of the lineage, if that is enough. It encodes
+// a handful of times: such signals are rare.
+func (s *sink) cut(most int) (err error) {
 	s.process = *s.ev.Process
 	s.ev.Process = &s.process
 	all := s.process.Ancestors
 	keep := func(n int) bool {
 		s.process.Ancestors = all[:n]
 		s.process.TruncatedAncestors = s.process.TruncatedAncestors || n < len(all)
-		size := s.encode()
-		return size >= 0 && size <= most
+		if err == nil {
+			err = s.encode()
+		}
+		return err == nil && len(s.buf) <= most
 	}
 	if len(all) > 1 {
-		// The first number of ancestors cut that fits, from 1 to all but the nearest.
+		// The fewest ancestors cut that are enough, from 1 to all but the nearest.
 		n := 1 + sort.Search(len(all)-1, func(i int) bool { return keep(len(all) - 1 - i) })
 		if n < len(all) && keep(len(all)-n) {
-			return true
+			return nil
 		}
 	}
 	if s.process.Parent != nil {
@@ -207,8 +200,9 @@ func (s *sink) cut(most int) bool {
 		s.nearest.Cmdline = ""
 		all = []*event.Process{&s.nearest}
 		if keep(1) {
-			return true
+			return nil
 		}
 	}
-	return keep(0)
+	keep(0)
+	return err
 }
