@@ -2,19 +2,8 @@ package file
 
 import (
 	"io"
-	"path/filepath"
 	"testing"
 )
-
-// recordings are the files with recorded traffic that lie beside the repository.
-func recordings(tb testing.TB) []string {
-	tb.Helper()
-	files, _ := filepath.Glob(filepath.Join("..", "..", "..", "shared", "traffic", "noparent", "*.zst"))
-	if len(files) == 0 {
-		tb.Skip("no recordings in ../shared/traffic/noparent")
-	}
-	return files
-}
 
 // BenchmarkRead is what a line costs from the compressed file to the record; ns/op is for one line.
 func BenchmarkRead(b *testing.B) {

@@ -267,8 +267,11 @@ func TestDamageInTheMiddle(t *testing.T) {
 		for i := range 8 {
 			damaged[len(damaged)/2+i] ^= 0x5a
 		}
-		put(t, map[string]string{name: string(damaged), "b.ndjson": `{"value":{}}`})
-		got := readAll(t, Options{}, name, "b.ndjson")
+		put(t, map[string]string{name: string(damaged), "c" + filepath.Ext(name): content, "b.ndjson": `{"value":{}}`})
+		got := readAll(t, Options{}, name, "c"+filepath.Ext(name), "b.ndjson")
+		if whole := "c/0/4999 "; len(got) < 5001 || !strings.HasPrefix(got[len(got)-2], whole) {
+			t.Errorf("%s: the next file of the kind is not read whole", name)
+		}
 		if len(got) < 2 || got[len(got)-1] != `b/0/0 0 - {}` || !strings.Contains(strings.Join(got, "\n"), "corrupt_record: "+name) {
 			t.Errorf("%s: %d lines, the last: %q", name, len(got), got[max(0, len(got)-2):])
 		}

@@ -20,6 +20,7 @@ type sequencer struct {
 	seq    int64   // of the next line
 	items  []item  // of this epoch
 	bytes  int     // in items
+	memory []byte  // what items point to, or the last piece of it: see keep
 	failed error   // of out
 }
 
@@ -65,7 +66,7 @@ func (s *sequencer) lane(engine *pipeline.Engine, tp pipeline.TopicPartition) *l
 	return l
 }
 
-// Commit takes the outputs in. Their bytes are theirs, so they may be kept.
+// Commit takes copies of the outputs in: the partition uses the batch's memory again.
 func (s *sequencer) Commit(_ context.Context, b *pipeline.Batch) error {
 	l := s.lanes[b.TopicPartition]
 	if l == nil {
@@ -94,9 +95,28 @@ func (s *sequencer) add(l *lane, set string, k kind, o pipeline.Reject) error {
 	if !ok {
 		return fmt.Errorf("an output of %s/%d names the offset %d, which is no line's", l.tp.Topic, l.tp.Partition, o.Offset)
 	}
+	o.Key, o.Value = s.keep(o.Key), s.keep(o.Value)
+	o.Headers = slices.Clone(o.Headers)
+	for i := range o.Headers {
+		o.Headers[i].Value = s.keep(o.Headers[i].Value)
+	}
 	s.items = append(s.items, item{l.lines[i].seq, l, set, k, o})
 	s.bytes += len(o.Value)
 	return nil
+}
+
+// keep returns a copy of b that lives until the end of the epoch; nil stays nil.
+func (s *sequencer) keep(b []byte) []byte {
+	if b == nil {
+		return nil
+	}
+	if cap(s.memory)-len(s.memory) < len(b) {
+		// What was handed out of the full piece stays where it is.
+		s.memory = make([]byte, 0, max(256<<10, len(b)))
+	}
+	n := len(s.memory)
+	s.memory = append(s.memory, b...)
+	return s.memory[n:len(s.memory):len(s.memory)]
 }
 
 // flush ends the epoch: every partition commits, and out gets the outputs in order.
@@ -134,8 +154,11 @@ func (s *sequencer) flush(ctx context.Context) error {
 	clear(s.items)
 	s.items, s.bytes = s.items[:0], 0
 	if b.Next > 0 {
-		return s.pass(ctx, &b)
+		if err := s.pass(ctx, &b); err != nil {
+			return err
+		}
 	}
+	s.memory = s.memory[:0]
 	return nil
 }
 
