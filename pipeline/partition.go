@@ -81,7 +81,8 @@ func (p *Partition) Next() int64 { return p.next }
 
 // Run processes what src yields until src ends (nil), ctx ends (it commits what it has processed, within
 // the drain context's budget, and returns ctx's error) or a commit fails (its error; the partition must not
-// be run again).
+// be run again). It returns ctx's error itself, unwrapped, only when everything processed was committed: the
+// partition may then be run again by a source that starts at Next.
 //
 // Commits run under a context that outlives ctx by Config.DrainTimeout. A Committer that must not publish
 // any more, because it lost its generation, refuses by itself.
