@@ -65,6 +65,7 @@ type lintException struct {
 // linter collects warnings. It is used by one goroutine, for one set.
 type linter struct {
 	pos  *positions
+	rule *policy.Rule // under examination, or nil
 	warn func(at policy.Span, code, message, hint string, notes ...policy.Note)
 }
 
@@ -79,6 +80,7 @@ func lint(set *policy.Set, rules []lintRule, pos *positions, report func(policy.
 	l.untested(set, rules)
 	for i := range rules {
 		r := &rules[i]
+		l.rule = r.rule
 		l.terms(r.condition)
 		never := l.neverMatches(r)
 		l.unknown(r)
@@ -105,6 +107,15 @@ func (l *linter) terms(t *term) {
 	for _, a := range t.args {
 		l.terms(a)
 	}
+}
+
+// warnOf warns of t. When t stands in a macro, a note says for which rule.
+func (l *linter) warnOf(t *term, code, message, hint string, notes ...policy.Note) {
+	at := l.span(t)
+	if s := l.pos.find(t.ext.From); l.rule != nil && strings.HasPrefix(s.owner, "macro ") {
+		notes = append(notes, policy.Note{Span: l.rule.ID.Span, Message: fmt.Sprintf("in rule `%s`", l.rule.ID.Value)})
+	}
+	l.warn(at, code, message, hint, notes...)
 }
 
 // span is the place of t as its author wrote it: of a macro's body, there.
@@ -208,7 +219,7 @@ func (l *linter) untested(set *policy.Set, rules []lintRule) {
 func (l *linter) shortRoot(c constantTest) {
 	if c.registry() && len(c.texts) == 1 {
 		if root := regexShortRoot(c.texts[0]); root != "" {
-			l.warn(l.span(c.term), codeShortRoot, fmt.Sprintf("the regular expression names `%s`, but rules see registry paths with the long name of the root", root),
+			l.warnOf(c.term, codeShortRoot, fmt.Sprintf("the regular expression names `%s`, but rules see registry paths with the long name of the root", root),
 				`write HKEY_LOCAL_MACHINE, HKEY_USERS\\[^\\]+ or HKEY_CLASSES_ROOT, or use startsWith, contains or glob, which know the short names`)
 		}
 	}

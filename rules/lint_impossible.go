@@ -10,7 +10,7 @@ import (
 // impossible reports a comparison with constants that its subject cannot have, whether it is negated or not.
 func (l *linter) impossible(c constantTest) {
 	if why := l.impossibleWhy(c); why != "" {
-		l.warn(l.span(c.term), codeImpossible, fmt.Sprintf("`%s` never holds: %s", l.text(c.term), why), impossibleHint(c))
+		l.warnOf(c.term, codeImpossible, fmt.Sprintf("`%s` never holds: %s", l.text(c.term), why), impossibleHint(c))
 	}
 }
 

@@ -79,15 +79,19 @@ func (l *linter) reportConflict(c *conflict, code, about string) {
 		return
 	}
 	if c.rest {
-		l.warn(l.span(c.a.term), code, fmt.Sprintf("%s: no way to decide `%s` is left beside the other conditions", about, l.text(c.a.term)), "")
+		why := "no branch of `%s` can hold beside the other conditions"
+		if c.a.not {
+			why = "`%s` always holds beside the other conditions"
+		}
+		l.warnOf(c.a.term, code, fmt.Sprintf("%s: "+why, about, l.text(c.a.term)), "")
 		return
 	}
 	if c.b == nil {
-		l.warn(l.span(c.a.place()), code, fmt.Sprintf("%s: `%s` %s", about, l.text(c.a.place()), c.a.says("never holds", "always holds")), "")
+		l.warnOf(c.a.place(), code, fmt.Sprintf("%s: `%s` %s", about, l.text(c.a.place()), c.a.says("never holds", "always holds")), "")
 		return
 	}
 	at, other := c.b.place(), c.a.place()
-	l.warn(l.span(at), code, fmt.Sprintf("%s: `%s` %s where `%s` %s", about, l.text(at), c.b.says("never holds", "always holds"),
+	l.warnOf(at, code, fmt.Sprintf("%s: `%s` %s where `%s` %s", about, l.text(at), c.b.says("never holds", "always holds"),
 		l.text(other), c.a.says("holds", "does not hold")), "",
 		policy.Note{Span: l.span(other), Message: "the other condition"})
 }

@@ -60,7 +60,7 @@ func (l *linter) simplerRegex(c constantTest) {
 	default:
 		instead = fmt.Sprintf("any([%s], %s %s #)", quoteTexts(texts), what, operator)
 	}
-	l.warn(l.span(c.term), codeSimplerOperator, fmt.Sprintf("the regular expression %s only spells out text", quoteText(c.texts[0])), "write "+instead)
+	l.warnOf(c.term, codeSimplerOperator, fmt.Sprintf("the regular expression %s only spells out text", quoteText(c.texts[0])), "write "+instead)
 }
 
 func ignoresCase(re *syntax.Regexp) bool {

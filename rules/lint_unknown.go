@@ -81,7 +81,7 @@ func (l *linter) blame(e emptied, t *term, not bool, negation *term) {
 		default:
 			how = "the negation of `%s` holds"
 		}
-		l.warn(l.span(at), codeNegatedUnknown,
+		l.warnOf(at, codeNegatedUnknown,
 			fmt.Sprintf(how+" also when %s not known, and nothing beside it needs it to be", l.text(at), e.what), e.hint)
 	}
 }
