@@ -85,6 +85,9 @@ var functions = []Function{
 // Functions lists the functions of the language.
 func Functions() []Function { return append([]Function(nil), functions...) }
 
+// usage is how the function is called.
+func (f *Function) usage() string { return f.Signature[:strings.LastIndexByte(f.Signature, ')')+1] }
+
 var functionByName = func() map[string]*Function {
 	m := map[string]*Function{}
 	for i := range functions {

@@ -37,7 +37,7 @@ func (c *compiler) check(src *source, tree ast.Node, in *names) *term {
 	k := &inspector{c: c, names: in}
 	t := k.term(tree, nil)
 	if t.typ != typBool && !t.typ.unknown() {
-		k.fault(t.place(), codeNotCondition, "the expression is "+describe(t)+", not a condition", "compare it: "+comparison(t))
+		k.fault(k.at(t), codeNotCondition, "the expression is "+describe(t)+", not a condition", "compare it: "+comparison(t))
 	}
 	if c.errors > before || t.op == opBad {
 		return nil
@@ -104,6 +104,9 @@ func (k *inspector) fault(loc file.Location, code, message, hint string) *term {
 	k.c.add(d)
 	return k.bad(loc)
 }
+
+// at is the place of a whole term.
+func (k *inspector) at(t *term) file.Location { return k.c.pos.widen(t.place()) }
 
 func (k *inspector) bad(loc file.Location) *term { return &term{op: opBad, loc: loc, ext: loc} }
 
@@ -222,7 +225,7 @@ func (k *inspector) identifier(n *ast.IdentifierNode, s *scope) *term {
 		return k.expand(m, nil, loc, s)
 	}
 	if reason, ok := unreadable[name]; ok {
-		return k.fault(loc, codeNotReadable, "`"+name+"` cannot be read: "+strings.TrimPrefix(reason, "write "), hintOf(reason))
+		return k.unreadable(name, reason, loc)
 	}
 	return k.field(nil, name, loc)
 }
@@ -291,7 +294,7 @@ func (k *inspector) field(base *term, name string, loc file.Location) *term {
 		}
 	}
 	if f := table[path]; f != nil {
-		t := &term{op: opField, field: f, path: path, args: args, typ: typ{kind: f.kind}, loc: loc}
+		t := &term{op: opField, field: f, path: path, args: args, typ: typ{kind: f.kind}, loc: loc, ext: loc}
 		if f.kind == kindList {
 			t.typ = listOf(kindObject)
 		}
@@ -302,10 +305,10 @@ func (k *inspector) field(base *term, name string, loc file.Location) *term {
 		key = "[]." + path
 	}
 	if members[key] != nil {
-		return &term{op: opObject, path: path, args: args, typ: typObject, loc: loc}
+		return &term{op: opObject, path: path, args: args, typ: typObject, loc: loc, ext: loc}
 	}
 	if reason, ok := unreadable[path]; ok && root != "[]" {
-		return k.fault(loc, codeNotReadable, "`"+path+"` cannot be read: "+strings.TrimPrefix(reason, "write "), hintOf(reason))
+		return k.unreadable(path, reason, loc)
 	}
 	if base == nil {
 		return k.unknownName(name, loc)
@@ -318,18 +321,18 @@ func (k *inspector) field(base *term, name string, loc file.Location) *term {
 	} else {
 		hint = "it has " + strings.Join(members[root], ", ")
 	}
-	whole := root
-	if strings.HasPrefix(root, "[]") {
-		whole = strings.TrimPrefix(strings.Replace(root, "[]", "a process", 1), ".")
+	whole := "`" + root + "`"
+	if below, ok := strings.CutPrefix(root, "[]"); ok {
+		whole = strings.TrimPrefix("`"+strings.TrimPrefix(below, ".")+"` of a process", "`` of ")
 	}
-	return k.fault(loc, codeUnknownField, "`"+whole+"` has no field `"+name+"`", hint)
+	return k.fault(loc, codeUnknownField, whole+" has no field `"+name+"`", hint)
 }
 
-func hintOf(reason string) string {
-	if strings.HasPrefix(reason, "write ") || strings.HasPrefix(reason, "declare ") {
-		return reason
+func (k *inspector) unreadable(path, reason string, loc file.Location) *term {
+	if strings.HasPrefix(reason, "it is ") {
+		return k.fault(loc, codeNotReadable, "`"+path+"` cannot be read: "+reason, "")
 	}
-	return ""
+	return k.fault(loc, codeNotReadable, "`"+path+"` cannot be read", reason)
 }
 
 func (k *inspector) unknownName(name string, loc file.Location) *term {
@@ -343,7 +346,7 @@ func (k *inspector) unknownName(name string, loc file.Location) *term {
 	case name == "$env":
 		return k.fault(loc, codeRefused, "`$env` is not part of the language", "name the field")
 	case functionByName[name] != nil:
-		return k.fault(loc, codeUnknownName, "`"+name+"` is a function and needs brackets", "write "+functionByName[name].Signature)
+		return k.fault(loc, codeUnknownName, "`"+name+"` is a function and needs brackets", "write "+functionByName[name].usage())
 	case fieldByPath["process."+name] != nil || members["process."+name] != nil:
 		hint = "did you mean `process." + name + "`?"
 	case near != "":
@@ -403,7 +406,7 @@ func (k *inspector) index(base, at *term, loc file.Location) *term {
 		return k.fault(loc, codeType, describe(base)+" has no elements", "only lists take an index")
 	}
 	if at.typ != typInt {
-		return k.fault(at.place(), codeType, "an index is an int, not "+describe(at), "")
+		return k.fault(k.at(at), codeType, "an index is an int, not "+describe(at), "")
 	}
 	return k.done(&term{op: opIndex, typ: typ{kind: base.typ.elem}, args: []*term{base, at}, loc: loc})
 }
@@ -422,7 +425,11 @@ func (k *inspector) pointer(n *ast.PointerNode, s *scope) *term {
 	case b.constant != nil && b.closure != k.innermost() && b.constant.readsElement():
 		return k.outerElement(loc)
 	case b.constant != nil:
-		return inlined(k.thunk(b), loc)
+		t := inlined(k.thunk(b), loc)
+		if t.op == opConst {
+			t.name = "#"
+		}
+		return t
 	case b.closure != k.innermost():
 		return k.outerElement(loc)
 	}

@@ -32,7 +32,7 @@ func (k *inspector) call(name string, args []ast.Node, loc file.Location, s *sco
 		t.args = append(t.args, v)
 	}
 	if len(args) < f.min || len(args) > f.max {
-		return k.fault(loc, codeArguments, "`"+name+"` takes "+argumentCount(f)+", not "+strconv.Itoa(len(args)), "write "+f.Signature)
+		return k.fault(loc, codeArguments, "`"+name+"` takes "+argumentCount(f)+", not "+strconv.Itoa(len(args)), "write "+f.usage())
 	}
 	if name == "exact" {
 		return k.fault(loc, codeExact, "exact(x) stands only directly beside a comparison", "write exact(x) == \"...\"")
@@ -79,7 +79,7 @@ func (k *inspector) unknownFunction(name string, args []ast.Node, loc file.Locat
 func (k *inspector) function(f *Function, t *term) *term {
 	a := t.args[0]
 	wrong := func(i int, want string) *term {
-		return k.fault(t.args[i].place(), codeType, "`"+f.Name+"` takes "+want+", not "+describe(t.args[i]), "write "+f.Signature)
+		return k.fault(k.at(t.args[i]), codeType, "`"+f.Name+"` takes "+want+", not "+describe(t.args[i]), "write "+f.usage())
 	}
 	switch f.Name {
 	case "len":
@@ -93,7 +93,7 @@ func (k *inspector) function(f *Function, t *term) *term {
 		}
 		t.typ = typ{kind: a.typ.elem}
 		if a.typ.elem == kindUnknown {
-			return k.fault(a.place(), codeType, "`"+f.Name+"` of an empty list", "")
+			return k.fault(k.at(a), codeType, "`"+f.Name+"` of an empty list", "")
 		}
 	case "lower", "upper", "trim", "basename", "dirname", "extension":
 		if a.typ != typText {
@@ -127,15 +127,15 @@ func (k *inspector) function(f *Function, t *term) *term {
 func (k *inspector) constantCall(f *Function, t *term) *term {
 	for i, a := range t.args {
 		if a.op != opConst {
-			return k.fault(a.place(), codeNotConstant, "the argument of `"+f.Name+"` is not constant", "it is evaluated at load, because it could fail on an event")
+			return k.fault(k.at(a), codeNotConstant, "the argument of `"+f.Name+"` is not constant", "it is evaluated at load, because it could fail on an event")
 		}
 		if i > 0 && a.typ != typText {
-			return k.fault(a.place(), codeType, "the layout of `date` is a text, not "+describe(a), "")
+			return k.fault(k.at(a), codeType, "the layout of `date` is a text, not "+describe(a), "")
 		}
 	}
 	a := t.args[0]
 	bad := func(want string) *term {
-		return k.fault(a.place(), codeBadConstant, fmt.Sprintf("%s is not %s", strconv.Quote(fmt.Sprint(a.konst)), want), "write "+f.Signature)
+		return k.fault(k.at(a), codeBadConstant, fmt.Sprintf("%s is not %s", strconv.Quote(fmt.Sprint(a.konst)), want), "write "+f.usage())
 	}
 	var value any
 	switch v := a.konst.(type) {
@@ -185,7 +185,7 @@ func (k *inspector) constantCall(f *Function, t *term) *term {
 		}
 	}
 	if value == nil {
-		return k.fault(a.place(), codeType, "`"+f.Name+"` takes a text, not "+describe(a), "write "+f.Signature)
+		return k.fault(k.at(a), codeType, "`"+f.Name+"` takes a text, not "+describe(a), "write "+f.usage())
 	}
 	t.extend(&k.c.pos)
 	return &term{op: opConst, typ: typeOf(value), konst: value, loc: t.loc, ext: t.ext}
@@ -215,12 +215,12 @@ func (k *inspector) pattern(f *Function, t *term, wrong func(int, string) *term)
 		return wrong(1, "a pattern or list of patterns")
 	}
 	if p.op != opConst {
-		return k.fault(p.place(), codeNotConstant, "the pattern of `"+f.Name+"` is not constant", "write the pattern itself, or a list")
+		return k.fault(k.at(p), codeNotConstant, "the pattern of `"+f.Name+"` is not constant", "write the pattern itself, or a list")
 	}
 	if f.Name == "glob" {
 		for _, s := range texts(p.konst) {
 			if _, err := compileGlob(s); err != nil {
-				return k.fault(p.place(), codeBadPattern, "the pattern `"+s+"` cannot be compiled: "+err.Error(), "")
+				return k.fault(k.at(p), codeBadPattern, "the pattern `"+s+"` cannot be compiled: "+err.Error(), "")
 			}
 		}
 	}
@@ -252,15 +252,15 @@ func (k *inspector) closure(f *Function, args []ast.Node, loc file.Location, s *
 				k.term(a, s)
 			}
 		}
-		return k.fault(loc, codeArguments, "`"+f.Name+"` takes a list and a condition", "write "+f.Signature)
+		return k.fault(loc, codeArguments, "`"+f.Name+"` takes a list and a condition", "write "+f.usage())
 	}
 	predicate, ok := args[1].(*ast.PredicateNode)
 	if !ok {
-		return k.fault(loc, codeArguments, "`"+f.Name+"` takes a list and a condition", "write "+f.Signature)
+		return k.fault(loc, codeArguments, "`"+f.Name+"` takes a list and a condition", "write "+f.usage())
 	}
 	list := k.term(args[0], s)
 	if list.op != opBad && list.typ.kind != kindList {
-		k.fault(list.place(), codeType, "`"+f.Name+"` takes a list, not "+describe(list), "write "+f.Signature)
+		k.fault(k.at(list), codeType, "`"+f.Name+"` takes a list, not "+describe(list), "write "+f.usage())
 		list = k.bad(loc)
 	}
 	if list.op == opBad {
@@ -271,7 +271,7 @@ func (k *inspector) closure(f *Function, args []ast.Node, loc file.Location, s *
 		return k.each(f, list, predicate.Node, loc, s)
 	}
 	if list.op == opList {
-		return k.fault(list.place(), codeNotConstant, "the list of `"+f.Name+"` has elements that are not constant", "only any, all and none take such a list")
+		return k.fault(k.at(list), codeNotConstant, "the list of `"+f.Name+"` has elements that are not constant", "only any, all and none take such a list")
 	}
 	if len(k.inside) >= 2 || len(k.inside) == 1 && k.inside[0].holds {
 		return k.fault(loc, codeNested, "a closure holds more than one other closure", "ask the two questions in two closures, joined with `and` or `or`")
@@ -290,7 +290,7 @@ func (k *inspector) closure(f *Function, args []ast.Node, loc file.Location, s *
 	switch f.Name {
 	case "map":
 		if body.typ.kind == kindObject || body.typ.kind == kindList {
-			return k.fault(body.place(), codeType, "`map` makes a list of values, not of "+describe(body), "name a field: map(process.ancestors, .executable.name)")
+			return k.fault(k.at(body), codeType, "`map` makes a list of values, not of "+describe(body), "name a field: map(process.ancestors, .executable.name)")
 		}
 		t.typ = listOf(body.typ.kind)
 		return k.done(t)
@@ -302,7 +302,7 @@ func (k *inspector) closure(f *Function, args []ast.Node, loc file.Location, s *
 		t.typ = typ{kind: list.typ.elem}
 	}
 	if body.typ != typBool {
-		return k.fault(body.place(), codeType, "`"+f.Name+"` takes a condition, not "+describe(body), "compare it: "+comparison(body))
+		return k.fault(k.at(body), codeType, "`"+f.Name+"` takes a condition, not "+describe(body), "compare it: "+comparison(body))
 	}
 	return k.done(t)
 }
@@ -331,7 +331,7 @@ func (k *inspector) each(f *Function, list *term, predicate ast.Node, loc file.L
 	for _, e := range elements {
 		body := k.term(predicate, &scope{up: s, name: "#", constant: e, closure: k.innermost()})
 		if body.op != opBad && body.typ != typBool {
-			k.fault(body.place(), codeType, "`"+f.Name+"` takes a condition, not "+describe(body), "compare it: "+comparison(body))
+			k.fault(k.at(body), codeType, "`"+f.Name+"` takes a condition, not "+describe(body), "compare it: "+comparison(body))
 			return k.bad(loc)
 		}
 		if body.op == opBad || k.c.errors > before || k.over {

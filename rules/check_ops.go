@@ -22,8 +22,7 @@ func (k *inspector) unary(n *ast.UnaryNode, s *scope) *term {
 			return t
 		}
 		if t.typ != typBool {
-			hint := "compare it: " + comparison(t)
-			return k.fault(loc, codeType, "`not` takes a condition, not "+describe(t), hint)
+			return k.fault(loc, codeType, "`not` takes a condition, not "+describe(t), "it binds tighter than a comparison: write x not in list, not (x == y)")
 		}
 		return k.done(&term{op: opNot, typ: typBool, args: []*term{t}, loc: loc})
 	}
@@ -94,7 +93,7 @@ func (k *inspector) junction(o op, name string, n *ast.BinaryNode, s *scope) *te
 			continue
 		}
 		if a.typ != typBool {
-			k.fault(a.place(), codeType, "`"+name+"` takes conditions, not "+describe(a), "compare it: "+comparison(a))
+			k.fault(k.at(a), codeType, "`"+name+"` takes conditions, not "+describe(a), "compare it: "+comparison(a))
 			bad = true
 			continue
 		}
@@ -158,10 +157,10 @@ func (k *inspector) compare(name string, left, right *term, exact bool, loc file
 		}
 		if name == "matches" {
 			if right.op != opConst {
-				return k.fault(right.place(), codeNotConstant, "the pattern of `matches` is not constant", "write the pattern itself, or a list: any(patterns, x matches #)")
+				return k.fault(k.at(right), codeNotConstant, "the pattern of `matches` is not constant", "write the pattern itself, or a list: any(patterns, x matches #)")
 			}
 			if _, err := compileRegex(right.konst.(string), exact); err != nil {
-				return k.fault(right.place(), codeBadPattern, "the pattern cannot be compiled: "+strings.TrimPrefix(err.Error(), "error parsing regexp: "), "")
+				return k.fault(k.at(right), codeBadPattern, "the pattern cannot be compiled: "+strings.TrimPrefix(err.Error(), "error parsing regexp: "), "")
 			}
 		}
 	default:
@@ -236,7 +235,7 @@ func (k *inspector) eventNames(field, constant *term) (*term, *term) {
 }
 
 func (k *inspector) warn(t *term, code, message, hint string) {
-	k.c.add(k.c.diagnostic(t.place(), policy.Warning, code, message, hint))
+	k.c.add(k.c.diagnostic(k.at(t), policy.Warning, code, message, hint))
 }
 
 func (k *inspector) arithmetic(n *ast.BinaryNode, s *scope) *term {
@@ -284,7 +283,7 @@ func (k *inspector) arithmetic(n *ast.BinaryNode, s *scope) *term {
 func (k *inspector) conditional(n *ast.ConditionalNode, s *scope) *term {
 	condition := k.term(n.Cond, s)
 	a, b := k.term(n.Exp1, s), k.term(n.Exp2, s)
-	loc := condition.place() // expr gives a ternary the place of what follows it
+	loc := k.at(condition) // expr gives a ternary the place of what follows it
 	if !n.Ternary {
 		return k.fault(loc, codeRefused, "if ... else is not part of the language", "write `condition ? a : b`")
 	}
@@ -315,10 +314,10 @@ func (k *inspector) array(n *ast.ArrayNode, s *scope) *term {
 			return k.bad(loc)
 		}
 		if a.typ.kind == kindList || a.typ.kind == kindObject {
-			return k.fault(a.place(), codeType, "an element of a list is "+describe(a), "lists hold texts, numbers, bools, times or durations")
+			return k.fault(k.at(a), codeType, "an element of a list is "+describe(a), "lists hold texts, numbers, bools, times or durations")
 		}
 		if len(t.args) > 0 && a.typ != t.args[0].typ {
-			return k.fault(a.place(), codeType, "a list begins with "+describe(t.args[0])+" and goes on with "+describe(a), "all elements are of one kind")
+			return k.fault(k.at(a), codeType, "a list begins with "+describe(t.args[0])+" and goes on with "+describe(a), "all elements are of one kind")
 		}
 		constant = constant && a.op == opConst
 		if a.op == opConst {

@@ -28,8 +28,9 @@ type Cond struct {
 	args  []*Cond
 	leaf  *leaf
 	term  *term
-	// each marks what any(constant list, ...) or all(...) was expanded to.
+	// each marks what any(constant list, ...) or all(...) was expanded to; loc is then its text.
 	each bool
+	loc  file.Location
 }
 
 // leaf is a condition without and, or, not and ?: on its outside. A closure is one leaf.
@@ -53,6 +54,9 @@ type leafCode struct {
 // newCond builds the condition of t. Inside of a closure (in not nil) the leaves run on a *binding.
 func (c *compiler) newCond(t *term, l *lowering) (*Cond, error) {
 	out := &Cond{term: t, each: t.each}
+	if t.each {
+		out.loc = c.pos.widen(t.ext)
+	}
 	switch {
 	case t.op == opConst:
 		out.value, _ = t.konst.(bool)
@@ -100,16 +104,7 @@ func (c *compiler) choice(t *term, l *lowering) (*Cond, error) {
 
 func (c *compiler) newLeaf(t *term, l *lowering) (*leaf, error) {
 	out := &leaf{term: t, loc: c.pos.widen(t.ext), key: t.key()}
-	seen := map[string]bool{}
-	t.walk(func(a *term) {
-		if a.op != opField && a.op != opVariable {
-			return
-		}
-		if k := a.key(); !seen[k] && !a.readsElement() {
-			seen[k] = true
-			out.fields = append(out.fields, a)
-		}
-	})
+	out.read(t, map[string]bool{}, false)
 	shared := c.leaves
 	if l.depth > 0 {
 		shared = c.elementLeaves
@@ -134,6 +129,25 @@ func (c *compiler) newLeaf(t *term, l *lowering) (*leaf, error) {
 	shared[out.key] = code
 	out.leafCode = code
 	return out, nil
+}
+
+// read collects the fields, variables and elements of written-out lists that a leaf reads, each once. In the
+// body of a closure those of its element are left out.
+func (l *leaf) read(t *term, seen map[string]bool, body bool) {
+	switch {
+	case t.op == opField || t.op == opVariable || t.op == opElem || t.op == opConst && t.name == "#":
+		if k := t.key(); !seen[k] && !(body && t.readsElement()) {
+			seen[k] = true
+			l.fields = append(l.fields, t)
+		}
+	case t.op == opClosure:
+		l.read(t.args[0], seen, body)
+		l.read(t.args[1], seen, true)
+	default:
+		for _, a := range t.args {
+			l.read(a, seen, body)
+		}
+	}
 }
 
 // eval is the verdict of a Cond: each leaf by its own program, with short circuit.

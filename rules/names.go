@@ -43,22 +43,25 @@ func (c *compiler) collectNames() {
 		own := &names{lists: map[string]*policy.List{}, macros: map[string]*macro{}, variables: map[string]*variable{}, events: map[string]bool{}}
 		c.names[p] = own
 		for i := range p.SharedLists {
-			c.checkName(p.SharedLists[i].Name, "list")
-			shared.lists[p.SharedLists[i].Name.Value] = &p.SharedLists[i]
+			if c.checkName(p.SharedLists[i].Name, "list") {
+				shared.lists[p.SharedLists[i].Name.Value] = &p.SharedLists[i]
+			}
 		}
 		for i := range p.SharedMacros {
-			shared.macros[p.SharedMacros[i].ID.Value] = c.newMacro(&p.SharedMacros[i], own)
+			c.addMacro(shared, &p.SharedMacros[i], own)
 		}
 		for i := range p.Lists {
-			c.checkName(p.Lists[i].Name, "list")
-			own.lists[p.Lists[i].Name.Value] = &p.Lists[i]
+			if c.checkName(p.Lists[i].Name, "list") {
+				own.lists[p.Lists[i].Name.Value] = &p.Lists[i]
+			}
 		}
 		for i := range p.Macros {
-			own.macros[p.Macros[i].ID.Value] = c.newMacro(&p.Macros[i], own)
+			c.addMacro(own, &p.Macros[i], own)
 		}
 		for i := range p.Variables {
-			c.checkName(p.Variables[i].Name, "variable")
-			own.variables[p.Variables[i].Name.Value] = c.newVariable(&p.Variables[i])
+			if c.checkName(p.Variables[i].Name, "variable") {
+				own.variables[p.Variables[i].Name.Value] = c.newVariable(&p.Variables[i])
+			}
 		}
 		for _, e := range p.ExtraEventNames {
 			own.events[fold(e.Value)] = true
@@ -78,9 +81,14 @@ func (c *compiler) collectNames() {
 	}
 }
 
-func (c *compiler) newMacro(m *policy.Macro, own *names) *macro {
+// addMacro adds a macro of the policy with the names own to what can be named.
+func (c *compiler) addMacro(to *names, m *policy.Macro, own *names) {
 	out := &macro{Macro: m, src: c.pos.add(m.Expression, "macro "+m.ID.Value), names: own}
-	out.bad = !c.checkName(m.ID, "macro")
+	if c.checkName(m.ID, "macro") {
+		to.macros[m.ID.Value] = out
+	} else {
+		out.bad = true
+	}
 	seen := map[string]bool{}
 	for _, p := range m.Params {
 		if !c.checkName(p, "parameter") {
@@ -93,7 +101,6 @@ func (c *compiler) newMacro(m *policy.Macro, own *names) *macro {
 		seen[p.Value] = true
 	}
 	c.macros = append(c.macros, out)
-	return out
 }
 
 // checkName refuses names that mean something in the language.
@@ -113,26 +120,26 @@ func (c *compiler) checkName(name policy.Text, what string) bool {
 	return false
 }
 
-// macroUses lists the macros that a tree calls, each with a place.
+// macroUses lists the macros that a tree names, each with a place.
 func macroUses(tree ast.Node, in *names) (uses []*macro, at []file.Location) {
-	v := callFinder{}
+	v := nameFinder{}
 	if tree != nil {
 		ast.Walk(&tree, &v)
 	}
-	for _, call := range v.calls {
-		if id, ok := call.Callee.(*ast.IdentifierNode); ok && in.macros[id.Value] != nil {
-			uses = append(uses, in.macros[id.Value])
-			at = append(at, call.Location())
+	for _, id := range v.names {
+		if m := in.macros[id.Value]; m != nil {
+			uses = append(uses, m)
+			at = append(at, id.Location())
 		}
 	}
 	return uses, at
 }
 
-type callFinder struct{ calls []*ast.CallNode }
+type nameFinder struct{ names []*ast.IdentifierNode }
 
-func (v *callFinder) Visit(node *ast.Node) {
-	if call, ok := (*node).(*ast.CallNode); ok {
-		v.calls = append(v.calls, call)
+func (v *nameFinder) Visit(node *ast.Node) {
+	if id, ok := (*node).(*ast.IdentifierNode); ok {
+		v.names = append(v.names, id)
 	}
 }
 

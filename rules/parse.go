@@ -90,7 +90,7 @@ func syntaxFault(message string, src *source, loc file.Location) (code, text, hi
 	if m := tokenInMessage.FindStringSubmatch(message); m != nil {
 		kind, value := m[1], m[2]
 		if kind == "String" {
-			return codeSyntax, "unexpected text " + value, "an operator or a comma is missing before it"
+			return codeSyntax, "unexpected text \"" + value + "\"", "an operator or a comma is missing before it"
 		}
 		switch value {
 		case "=":
@@ -99,6 +99,8 @@ func syntaxFault(message string, src *source, loc file.Location) (code, text, hi
 			hint = "write `and` or `or`"
 		case "#", ".":
 			hint = "an element stands only inside any(list, ...) and the like"
+		case "if", "else":
+			hint = "write condition ? a : b"
 		case "let":
 			hint = "let stands at the beginning: let name = value; condition"
 		}

@@ -60,6 +60,9 @@ func (s *Set) finish() {
 	slices.SortStableFunc(s.compiled, func(a, b compiledRule) int {
 		return cmp.Or(cmp.Compare(b.rule.Severity, a.rule.Severity), cmp.Compare(b.rule.Priority, a.rule.Priority))
 	})
+	for _, source := range s.pos.sources {
+		source.tokens = nil // places are known by now
+	}
 	s.byID = map[string]int{}
 	s.byName = map[string][]int{}
 	for i := range s.compiled {

@@ -49,7 +49,7 @@ func (t typ) String() string {
 	case kindObject:
 		return "list of processes"
 	}
-	return "list of " + t.elem.String()
+	return "list of " + t.elem.String() + "s"
 }
 
 func (t typ) unknown() bool { return t.kind == kindUnknown }

@@ -22,7 +22,14 @@ func (c *compiler) newVariable(v *policy.Variable) *variable {
 	if isList {
 		out.typ = listOf(k)
 	}
-	out.initial = defaultOf(out.typ, v.Default.Value)
+	out.initial = defaultOf(out.typ.kind, v.Default.Value)
+	if out.typ.kind == kindList {
+		list := make([]any, 0, len(v.DefaultList))
+		for _, e := range v.DefaultList {
+			list = append(list, defaultOf(k, e.Value))
+		}
+		out.initial = list
+	}
 	return out
 }
 
@@ -38,10 +45,8 @@ func noValue(k kind) any {
 	return ""
 }
 
-func defaultOf(t typ, text string) any {
-	switch t.kind {
-	case kindList:
-		return noElements
+func defaultOf(k kind, text string) any {
+	switch k {
 	case kindBool:
 		return text == "true"
 	case kindInt:
