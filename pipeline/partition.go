@@ -30,6 +30,7 @@ const (
 // Look is what Config.Probe sees after a stage, on the partition's goroutine. It is valid during the call
 // only. Event is meaningful from decode on, Result after evaluate.
 type Look struct {
+	TopicPartition
 	Stage  Stage // for StageCommit: before the batch is handed out
 	Offset int64 // for StageCommit: the position it will store, minus one
 	Event  *event.Event
@@ -260,7 +261,7 @@ func (p *Partition) at(stage Stage, offset int64) {
 	if p.engine.cfg.Probe == nil {
 		return
 	}
-	p.look = Look{Stage: stage, Offset: offset, Event: &p.ev, Result: &p.res}
+	p.look = Look{TopicPartition: p.tp, Stage: stage, Offset: offset, Event: &p.ev, Result: &p.res}
 	if p.bound != nil {
 		p.look.Set = p.bound.set
 	}

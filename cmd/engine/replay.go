@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"spoor/pipeline"
+	"spoor/pipeline/file"
+	"spoor/rules"
+)
+
+// replayFlags are what the commands over recorded traffic share.
+type replayFlags struct {
+	config   string
+	policies []string
+}
+
+func (f *replayFlags) register(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&f.config, "config", "c", "", "configuration file, as for run")
+	cmd.Flags().StringSliceVarP(&f.policies, "policies", "p", nil, "policy files and folders; default: the configuration's, else the bundled ones")
+}
+
+// load reads the configuration and the policies.
+func (f *replayFlags) load(a *app) (Config, *rules.Set, error) {
+	cfg, err := a.loadConfig(f.config)
+	if err != nil {
+		return cfg, nil, err
+	}
+	if len(f.policies) > 0 {
+		cfg.Policies = f.policies
+	}
+	set, err := a.mustLoadSet(cfg.Policies)
+	return cfg, set, err
+}
+
+func (a *app) replayCommand() *cobra.Command {
+	var flags replayFlags
+	var format, out, rejects, summary string
+	cmd := &cobra.Command{
+		Use:   "replay FILE...",
+		Short: "Run policies over recorded traffic",
+		Long: `Run policies over recorded traffic and print the signals, one JSON document a line. Files are NDJSON, plain,
+.gz or .zst; "-" is standard input. A line is a record as 'engine record' writes it, {"key": host, "ts": time,
+"value": event}, or a bare event. The same files, policies and configuration give the same bytes.`,
+		Example: "  engine replay traffic.ndjson.zst\n" +
+			"  engine replay --policies policies/ -o signals.ndjson --summary summary.json day1.ndjson.gz day2.ndjson.gz",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, files []string) (err error) {
+			if format != "value" && format != "record" {
+				return &usageError{fmt.Errorf("--format is value or record, not %q", format), cmd.CommandPath()}
+			}
+			cfg, set, err := flags.load(a)
+			if err != nil {
+				return err
+			}
+			sink := file.SinkConfig{Records: format == "record"}
+			closeAll := func() error { return nil }
+			for _, o := range []struct {
+				path string
+				into *io.Writer
+			}{{out, &sink.Signals}, {rejects, &sink.Rejects}} {
+				if o.path == "" {
+					continue
+				}
+				w, err := a.create(o.path)
+				if err != nil {
+					return err
+				}
+				*o.into = w
+				before := closeAll
+				closeAll = func() error { return firstError(before(), w.Close()) }
+			}
+			defer func() { err = firstError(err, closeAll()) }()
+
+			start := time.Now()
+			eng := pipeline.New(cfg.Pipeline(), set, nil)
+			totals, err := a.replay(cmd.Context(), eng, files, file.NewSink(sink))
+			s := summarize(eng, time.Since(start))
+			if totals.Faults > 0 {
+				fmt.Fprintf(a.stderr, "%d lines could not be read; they are among the rejects\n", totals.Faults)
+			}
+			if summary != "" && err == nil {
+				err = a.writeJSON(summary, s)
+			}
+			if err == nil && isTerminal(a.stderr) {
+				fmt.Fprintf(a.stderr, "%d events, %d rejected, %d signals in %.1f s (%.0f events/s)\n",
+					s.Events, s.Rejected, s.Signals, s.ElapsedSeconds, s.EventsPerSecond)
+			}
+			return err
+		},
+	}
+	flags.register(cmd)
+	cmd.Flags().StringVar(&format, "format", "value", "value: signals alone; record: with key, headers and position")
+	cmd.Flags().StringVarP(&out, "output", "o", "-", "file for the signals (.gz and .zst compress), - is standard output")
+	cmd.Flags().StringVar(&rejects, "rejects", "", "file for what could not be evaluated, as records")
+	cmd.Flags().StringVar(&summary, "summary", "", "file for the summary, JSON")
+	return cmd
+}
+
+// replay runs the files through eng with a progress bar, and says what could not be read.
+func (a *app) replay(ctx context.Context, eng *pipeline.Engine, files []string, out pipeline.Committer) (file.Totals, error) {
+	bar := newProgress(a.stderr)
+	defer bar.done()
+	return file.Replay(ctx, eng, files, file.Options{
+		Stdin: a.stdin,
+		Fault: func(f file.Fault) {
+			bar.clear()
+			fmt.Fprintf(a.stderr, "%s\n", f.Error())
+		},
+		Progress: bar.set,
+	}, out)
+}
+
+// Summary is what a replay did, as --summary writes it.
+type Summary struct {
+	Events          int64            `json:"events"`
+	Rejected        int64            `json:"rejected"`
+	Signals         int64            `json:"signals"`
+	RuleMatches     map[string]int64 `json:"rule_matches"`
+	ElapsedSeconds  float64          `json:"elapsed_seconds"`
+	EventsPerSecond float64          `json:"events_per_second"`
+	Lineage         lineageSummary   `json:"lineage"`
+}
+
+type lineageSummary struct {
+	Hit       int64 `json:"hit"`
+	Unknown   int64 `json:"unknown"`
+	Reused    int64 `json:"reused"`
+	Ambiguous int64 `json:"ambiguous"`
+	NoHost    int64 `json:"nohost"`
+}
+
+func summarize(eng *pipeline.Engine, elapsed time.Duration) Summary {
+	c := eng.Counters()
+	return Summary{
+		Events: c.Events, Rejected: c.Rejected, Signals: c.Signals, RuleMatches: c.RuleMatches,
+		ElapsedSeconds:  elapsed.Seconds(),
+		EventsPerSecond: float64(c.Events) / max(elapsed.Seconds(), 1e-9),
+		Lineage:         lineageSummary(c.Lineage),
+	}
+}
+
+// create opens a file to write, compressed as its ending says; "-" is standard output.
+func (a *app) create(path string) (io.WriteCloser, error) {
+	if path == file.Stdin {
+		return nopCloser{a.stdout}, nil
+	}
+	return file.CreateText(path)
+}
+
+type nopCloser struct{ io.Writer }
+
+func (nopCloser) Close() error { return nil }
+
+func (a *app) writeJSON(path string, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	b = append(b, '\n')
+	if path == file.Stdin {
+		_, err = a.stdout.Write(b)
+		return err
+	}
+	return os.WriteFile(path, b, 0o644)
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
