@@ -51,7 +51,14 @@ type building struct {
 
 func (b *building) empty() bool { return b.records == 0 && !b.moved }
 
+// reset empties the batch for the next one. What it pointed to is let go: the slices stay as long as the largest
+// batch, and its bytes would live on in their tails.
 func (b *building) reset() {
+	clear(b.Signals)
+	clear(b.Shadow)
+	clear(b.Rejects)
+	clear(b.Changes)
+	clear(b.headers)
 	b.Signals, b.Shadow, b.Rejects = b.Signals[:0], b.Shadow[:0], b.Rejects[:0]
 	b.Changes = b.Changes[:0]
 	b.StateLost = false
@@ -69,12 +76,12 @@ type arena struct {
 
 const arenaChunk = 256 << 10
 
-// copy returns a copy of b that nothing else writes to.
+// copy returns a copy of b that nothing else writes to; nil stays nil and empty stays empty.
 func (a *arena) copy(b []byte) []byte {
-	if len(b) == 0 {
+	if b == nil {
 		return nil
 	}
-	if cap(a.chunk)-len(a.chunk) < len(b) {
+	if a.chunk == nil || cap(a.chunk)-len(a.chunk) < len(b) {
 		a.chunk = make([]byte, 0, max(arenaChunk, len(b)))
 	}
 	n := len(a.chunk)

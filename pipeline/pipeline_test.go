@@ -304,6 +304,29 @@ func TestReject(t *testing.T) {
 	}
 }
 
+// No key and an empty key are different keys to Kafka, and so are no value and an empty one.
+func TestNilIsNotEmpty(t *testing.T) {
+	for _, b := range [][]byte{nil, {}} {
+		// Not through the memory broker, which makes copies of its own.
+		p := pipeline.New(testConfig(), compile(t, testPolicy), nil).Partition(pipeline.TopicPartition{Topic: "events"}, "")
+		out := committerFunc(func(_ context.Context, batch *pipeline.Batch) error {
+			for _, got := range [][]byte{batch.Signals[0].Key, batch.Rejects[0].Key, batch.Rejects[0].Value} {
+				if (got == nil) != (b == nil) || len(got) != 0 {
+					t.Errorf("%#v became %#v", b, got)
+				}
+			}
+			return nil
+		})
+		f := pipeline.Fetch{Records: []pipeline.Record{{Key: b, Value: []byte(create)}, {Offset: 1, Key: b, Value: b}}, Next: 2}
+		if err := p.Step(context.Background(), f, out); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Flush(context.Background(), out); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // A record that could not be read has no timestamp; its reject takes that of the record before, because a
 // reject of 1970 would be past the retention of its topic at once.
 func TestRejectTimestamp(t *testing.T) {
