@@ -47,7 +47,7 @@ var doors = map[string][]string{
 	"github.com/goccy/go-json":                 {"pipeline/event", "pipeline/state"},
 	"github.com/hashicorp/golang-lru/v2":       {"pipeline/state", "enrich"},
 	"github.com/goccy/go-yaml":                 {"rules/policy", "rules/sigma", "rules/secl", "cmd/engine"},
-	"github.com/klauspost/compress":            {"pipeline/kafka", "pipeline/file", "bench/simulate"},
+	"github.com/klauspost/compress":            {"pipeline/kafka", "pipeline/file", "bench/simulate", "cmd/engine"},
 	"github.com/pierrec/lz4/v4":                {"pipeline/kafka"},
 	"github.com/prometheus/client_golang":      {"pipeline", "pipeline/kafka", "cmd/engine"},
 	"github.com/santhosh-tekuri/jsonschema/v6": {"pipeline/pipelinetest"},
@@ -55,15 +55,18 @@ var doors = map[string][]string{
 	"github.com/spf13/cobra":                   {"cmd/engine"},
 	"github.com/spf13/pflag":                   {"cmd/engine"},
 	"golang.org/x/term":                        {"cmd/engine", "pipeline/file"},
+	"github.com/prometheus/client_model":       {}, // what metrics hold, for tests
 	"golang.org/x/sync":                        {"cmd/engine", "pipeline/kafka"},
 }
 
 // testDoors are further packages whose tests may import a library, to hold our code against it.
 var testDoors = map[string][]string{
-	"github.com/twmb/franz-go":                 {"pipeline/kafka", "bench/realkafka"},
+	"github.com/twmb/franz-go":                 {"pipeline/kafka", "bench"}, // another client, to hold ours against
+	"github.com/goccy/go-json":                 {"bench"},                   // the bare library, as the measure of decode
 	"github.com/santhosh-tekuri/jsonschema/v6": {"*"},
 	"github.com/klauspost/compress":            {"*"}, // recorded traffic is compressed
 	"github.com/prometheus/client_golang":      {"*"},
+	"github.com/prometheus/client_model":       {"*"},
 	"github.com/segmentio/kafka-go":            {"pipeline/embedded", "bench"},
 	"golang.org/x/sync":                        {"*"},
 }
