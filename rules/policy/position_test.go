@@ -20,7 +20,7 @@ func TestExpressionPositions(t *testing.T) {
 		}
 		set, diags := loadOne(file)
 		if err := diags.Err(); err != nil {
-			t.Fatalf("seed %d: %v\n%s", seed, err, file)
+			t.Fatalf("seed %d: %v\n%q", seed, err, file)
 		}
 		x := set.Policies[0].Rules[0].Expression
 		if x.Text != text {
@@ -100,25 +100,23 @@ func writeExpression(rng *rand.Rand, text string) (string, bool) {
 		before = strings.ReplaceAll(before, "  ü日: []\n", "  l: ['ü日', \"\\u00fc\"] # 🎉\n")
 	}
 	var value string
+	gap := []string{" ", " ", " ", "   ", "\t", " \t ", "\n" + depth + "    ", "  # a comment\n" + depth + "    ", "\n\n" + depth + "    # ü\n" + depth + "        "}[rng.Intn(9)]
 	switch rng.Intn(5) {
 	case 0: // plain
 		if strings.ContainsAny(text, "\n") || strings.Contains(text, ": ") || strings.HasSuffix(text, ":") || strings.Contains(text, " #") || strings.Contains(text, "\t#") ||
 			strings.ContainsAny(text[:1], "\"'`#{}[],!|>%@-?&*:") {
 			return "", false
 		}
-		value = strings.Repeat(" ", 1+rng.Intn(2)) + text
-		if rng.Intn(4) == 0 {
-			value = "\t" + text
-		}
+		value = gap + text + blanks(rng)
 	case 1: // single quotes
 		if strings.Contains(text, "\n") {
 			return "", false
 		}
-		value = " '" + blanks(rng) + strings.ReplaceAll(text, "'", "''") + blanks(rng) + "'"
+		value = gap + "'" + blanks(rng) + strings.ReplaceAll(text, "'", "''") + blanks(rng) + "'"
 	case 2, 3: // double quotes, with or without a flow mapping around it
-		value = ` "` + blanks(rng) + escaped(rng, text) + blanks(rng) + `"`
+		value = gap + `"` + blanks(rng) + escaped(rng, text) + blanks(rng) + `"` + []string{"", "  # ü"}[rng.Intn(2)]
 		if rng.Intn(2) == 0 {
-			file := before + depth + "- {title: 'ü日🎉', expression:" + value + ", id: a}\n"
+			file := before + depth + "- {title: 'ü日🎉', expression:" + value + "\n" + depth + "   , id: a}\n"
 			return strings.ReplaceAll(file, "\n", end), true
 		}
 	default:

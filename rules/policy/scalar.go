@@ -30,30 +30,57 @@ type scalar struct {
 // the source; value, which the YAML library read, is taken where a scalar goes over several lines, and
 // says how far a plain one goes.
 func (s *source) readInline(line, col int, typ token.Type, value string) (scalar, *Diagnostic) {
+	quote := '"'
 	switch typ {
 	case token.SingleQuoteType:
-		return s.readQuoted(line, col, '\'', value)
+		quote = '\''
 	case token.DoubleQuoteType:
-		return s.readQuoted(line, col, '"', value)
+	default:
+		return s.readPlain(line, col, value)
 	}
-	return s.readPlain(line, col, value)
-}
-
-// readPlain follows value through the source: blanks of any kind and number are one, as YAML folds them.
-func (s *source) readPlain(line, col int, value string) (scalar, *Diagnostic) {
-	l, c := line, col
-	skip := func() {
-		for l <= len(s.lines) {
-			switch r := s.at(l, c); {
-			case r == ' ' || r == '\t':
-				c++
-			case r == '\n' && l < len(s.lines):
-				l, c = l+1, 1
-			default:
-				return
+	for away := 0; away <= maxAway; away++ {
+		for _, c := range [...]int{col - away, col + away} {
+			if s.at(line, c) == quote {
+				return s.readQuoted(line, c, quote, value)
 			}
 		}
 	}
+	return scalar{}, s.unplaced(line, col)
+}
+
+// maxAway is by how many columns the library may place a scalar wrong. It does so behind a tag and before
+// blanks at the end of a line; the nearest column where the scalar can stand is taken.
+const maxAway = 64
+
+func (s *source) unplaced(line, col int) *Diagnostic {
+	return &Diagnostic{Span: s.span(line, col, line, col+1), Level: Error, Code: CodeSyntax,
+		Message: "this text cannot be read as one YAML value", Hint: "quote it, or write it on a line of its own"}
+}
+
+// readPlain reads a plain scalar.
+func (s *source) readPlain(line, col int, value string) (scalar, *Diagnostic) {
+	width := len(s.line(line))
+	for away := 0; away <= maxAway; away++ {
+		for _, c := range [...]int{col - away, col + away} {
+			if c < 1 || c > width || c > 1 && !strings.ContainsRune(" \t:-?,[{", s.at(line, c-1)) {
+				continue
+			}
+			if l, end, ok := s.follow(line, c, value); ok {
+				out := scalar{style: plain, text: value, span: s.span(line, c, l, end)}
+				if l == line {
+					out.text = string(s.line(line)[c-1 : end-1])
+					out.segments = []segment{{0, line, c}}
+				}
+				return out, nil
+			}
+		}
+	}
+	return scalar{}, s.unplaced(line, col)
+}
+
+// follow reads value from a position on and says where it ends: blanks of any kind and number are one, as
+// YAML folds them.
+func (s *source) follow(line, col int, value string) (endLine, endCol int, ok bool) {
 	blank := false
 	for _, r := range value {
 		if r == ' ' || r == '\n' || r == '\t' {
@@ -61,21 +88,28 @@ func (s *source) readPlain(line, col int, value string) (scalar, *Diagnostic) {
 			continue
 		}
 		if blank {
-			skip()
+			line, col = s.skipBlanks(line, col)
 			blank = false
 		}
-		if s.at(l, c) != r {
-			return scalar{}, &Diagnostic{Span: s.span(line, col, line, col+1), Level: Error, Code: CodeSyntax,
-				Message: "this text cannot be read as one plain YAML value", Hint: "quote it"}
+		if s.at(line, col) != r {
+			return 0, 0, false
 		}
-		c++
+		col++
 	}
-	out := scalar{style: plain, text: value, span: s.span(line, col, l, c)}
-	if l == line {
-		out.text = string(s.line(line)[col-1 : c-1])
-		out.segments = []segment{{0, line, col}}
+	return line, col, true
+}
+
+func (s *source) skipBlanks(line, col int) (int, int) {
+	for {
+		switch r := s.at(line, col); {
+		case r == ' ' || r == '\t':
+			col++
+		case r == '\n' && line < len(s.lines):
+			line, col = line+1, 1
+		default:
+			return line, col
+		}
 	}
-	return out, nil
 }
 
 // readQuoted reads a quoted scalar. One that goes over several lines has no segments.

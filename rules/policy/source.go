@@ -117,6 +117,8 @@ const (
 //   - A tab behind the indentation is a space: the library drops tabs from plain scalars and does not count
 //     them as columns. A tab in the indentation stays, for the library to refuse where YAML refuses it.
 //   - In a block scalar tabs are tabMask: the library takes one after the indentation for more of it.
+//   - Blanks at the end of a line are left out, except in a block scalar and behind a backslash, which they
+//     may belong to: the library counts them into the column where a value starts.
 //   - An indentation indicator is taken out of a block's header, and the first blank behind the
 //     indentation it asks for is spaceMask: with an indicator the library refuses empty lines and comments.
 func (s *source) masked() string {
@@ -134,6 +136,9 @@ func (s *source) masked() string {
 		spaces := indentOf(l)
 		if block >= 0 && spaces < len(l) && spaces < block {
 			block, indent = -1, -1
+		}
+		if end := trimmedEnd(l); block < 0 && (end == 0 || l[end-1] != '\\') {
+			l = l[:end]
 		}
 		start := len(out)
 		leading := true
@@ -172,6 +177,15 @@ func (s *source) masked() string {
 		}
 	}
 	return string(out)
+}
+
+// trimmedEnd is the length of a line without the blanks at its end.
+func trimmedEnd(line []rune) int {
+	end := len(line)
+	for end > 0 && (line[end-1] == ' ' || line[end-1] == '\t') {
+		end--
+	}
+	return end
 }
 
 // blockHeader matches a line whose value starts a block scalar below it: dashes, key, indicators. A line
