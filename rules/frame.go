@@ -10,9 +10,10 @@ import (
 // frame is what a compiled term is evaluated on: the event, the element of the innermost any(...) it stands
 // in (nil outside), and the values that expr's VM computed for it.
 type frame struct {
-	ev   *view
-	elem any
-	in   []any
+	ev    *view
+	elem  any
+	first any   // the first of them: most have one, and it costs no slice
+	rest  []any // the others
 }
 
 // view is one event as rules see it, with what was computed for it once: folded texts, ancestors, parsed

@@ -73,11 +73,13 @@ func (l *lowering) condition(t *term) ast.Node {
 	case len(b.inputs) == 0:
 		return call(func(env, elem any) bool { return test(frame{ev: env.(*view), elem: elem}) }, l.env(), l.elem())
 	case len(b.inputs) == 1 && l.depth == 0:
-		return call(func(env, in any) bool { return test(frame{ev: env.(*view), in: []any{in}}) }, l.env(), b.inputs[0])
+		return call(func(env, in any) bool { return test(frame{ev: env.(*view), first: in}) }, l.env(), b.inputs[0])
 	case l.depth == 0:
-		return call(func(args ...any) bool { return test(frame{ev: args[0].(*view), in: args[1:]}) }, append([]ast.Node{l.env()}, b.inputs...)...)
+		return call(func(args ...any) bool { return test(frame{ev: args[0].(*view), first: args[1], rest: args[2:]}) }, append([]ast.Node{l.env()}, b.inputs...)...)
 	}
-	return call(func(args ...any) bool { return test(frame{ev: args[0].(*view), elem: args[1], in: args[2:]}) },
+	return call(func(args ...any) bool {
+		return test(frame{ev: args[0].(*view), elem: args[1], first: args[2], rest: args[3:]})
+	},
 		append([]ast.Node{l.env(), l.elem()}, b.inputs...)...)
 }
 
@@ -97,9 +99,11 @@ func (l *lowering) value(t *term) ast.Node {
 	case len(b.inputs) == 0:
 		return call(func(env, elem any) any { return get(frame{ev: env.(*view), elem: elem}) }, l.env(), l.elem())
 	case l.depth == 0:
-		return call(func(args ...any) any { return get(frame{ev: args[0].(*view), in: args[1:]}) }, append([]ast.Node{l.env()}, b.inputs...)...)
+		return call(func(args ...any) any { return get(frame{ev: args[0].(*view), first: args[1], rest: args[2:]}) }, append([]ast.Node{l.env()}, b.inputs...)...)
 	}
-	return call(func(args ...any) any { return get(frame{ev: args[0].(*view), elem: args[1], in: args[2:]}) },
+	return call(func(args ...any) any {
+		return get(frame{ev: args[0].(*view), elem: args[1], first: args[2], rest: args[3:]})
+	},
 		append([]ast.Node{l.env(), l.elem()}, b.inputs...)...)
 }
 

@@ -23,7 +23,10 @@ type native struct {
 func (b *native) input(n ast.Node) func(frame) any {
 	i := len(b.inputs)
 	b.inputs = append(b.inputs, n)
-	return func(fr frame) any { return fr.in[i] }
+	if i == 0 {
+		return func(fr frame) any { return fr.first }
+	}
+	return func(fr frame) any { return fr.rest[i-1] }
 }
 
 func (b *native) bool(t *term) func(frame) bool {
