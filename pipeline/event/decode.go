@@ -2,6 +2,7 @@ package event
 
 import (
 	"bytes"
+	stdjson "encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -100,20 +101,52 @@ func (d *Decoder) decode(value []byte, e *Event) error {
 	if tooDeep(value) {
 		return &Error{ReasonTooDeep, fmt.Sprintf("nested deeper than %d levels", MaxDepth)}
 	}
+	// Records with unknown members are walked over, to count them; records that hold an empty list as well,
+	// since go-json reads those otherwise when they come twice.
 	if !d.lenient && d.unmarshal(value, e, d.strict) == nil {
+		if hasEmptyList(value) && walk(value).twice {
+			return decodeTwice(value, e)
+		}
 		return d.complete(e)
 	}
 	// Either it has unknown members, or it is broken and this says how.
 	if err := d.unmarshal(value, e, d.counted); err != nil {
 		return asError(err)
 	}
-	var first []byte
-	d.unknown, first = countUnknown(value)
+	w := walk(value)
+	d.unknown = w.unknown
 	d.lenient = d.unknown > 0 && !d.cfg.RejectUnknown
 	if d.unknown > 0 && d.cfg.RejectUnknown {
-		return &Error{ReasonUnknownField, clip(first)}
+		return &Error{ReasonUnknownField, clip(w.first)}
+	}
+	if w.twice {
+		return decodeTwice(value, e)
 	}
 	return d.complete(e)
+}
+
+// decodeTwice decodes a record in which an object or a list comes twice under one key, which no agent writes.
+// What is left of the first is then a matter of how the decoder merges: a second list is decoded into the
+// elements of the first, and go-json keeps those over an empty list in between. Encoding/json has the say.
+func decodeTwice(value []byte, e *Event) error {
+	*e = Event{}
+	if err := stdjson.Unmarshal(value, e); err != nil {
+		return asError(err)
+	}
+	return complete(e)
+}
+
+// hasEmptyList reports whether value has an empty list, or a text that looks like one.
+func hasEmptyList(value []byte) bool {
+	for i := 0; ; {
+		j := bytes.IndexByte(value[i:], '[')
+		if j < 0 {
+			return false
+		}
+		if i = skipSpace(value, i+j+1); i < len(value) && value[i] == ']' {
+			return true
+		}
+	}
 }
 
 func (d *Decoder) complete(e *Event) error {

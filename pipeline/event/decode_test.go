@@ -1,6 +1,7 @@
 package event
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -129,6 +130,8 @@ var decodeCases = []struct{ name, in, want string }{
 	{"null between", `{"process":{"pid":1},"process":null,"process":{"ppid":2}}`, `{"process":{"ppid":2}}`},
 	{"null after", `{"process":{"pid":1,"pid":null}}`, `{}`},
 	{"list twice", `{"process":{"ancestors":[{"pid":1},{"pid":2}],"ancestors":[{"ppid":3}]}}`, `{"process":{"ancestors":[{"pid":1,"ppid":3}]}}`},
+	{"list twice, an empty one between", `{"process":{"ancestors":[{"pid":1}],"ancestors":[ ],"ancestors":[{"ppid":3}]}}`, `{"process":{"ancestors":[{"ppid":3}]}}`},
+	{"object with a list twice", `{"evt":{"matched_rules":[{"id":"a"}]},"evt":{"matched_rules":[]},"x":1,"EVT":{"matched_rules":[{"version":"b"}]}}`, `{"evt":{"matched_rules":[{"version":"b"}]}}`},
 	{"escapes", `{"title":"\u00e9\ud83d\ude00\/\b\f\n\r\t\"\\"}`, `{"title":"é😀/\b\f\n\r\t\"\\"}`},
 	{"lone surrogate", `{"title":"a\ud800b"}`, "{\"title\":\"a\ufffdb\"}"},
 	{"invalid UTF-8", "{\"title\":\"a\xff\xfeb\"}", "{\"title\":\"a\ufffd\ufffdb\"}"},
@@ -321,5 +324,30 @@ func TestCloneSharesNothing(t *testing.T) {
 	}
 	if want, err := oracle([]byte(everything)); err != nil || !reflect.DeepEqual(c, want) {
 		t.Errorf("the clone is %s, want %s, %v", before, dump(want), err)
+	}
+}
+
+// Lists that come twice are merged as encoding/json merges them, whatever their lengths.
+func TestListsTwice(t *testing.T) {
+	list := func(member string, n int) string {
+		items := make([]string, n)
+		for i := range items {
+			items[i] = fmt.Sprintf(`{%q:%d}`, member, i)
+		}
+		return `"ancestors":[` + strings.Join(items, ",") + `]`
+	}
+	d := NewDecoder(DecoderConfig{})
+	for _, a := range []int{0, 1, 3, 63, 64, 65, 130} {
+		for _, b := range []int{0, 1, 5, 64, 65, 200} {
+			for _, c := range []int{0, 2, 64, 70, 129, 300} {
+				value := []byte(`{"process":{` + list("pid", a) + "," + list("ppid", b) + "," + list("pid", c) + `}}`)
+				var e Event
+				err := d.Decode(value, &e)
+				want, wantErr := oracle(value)
+				if err != nil || wantErr != nil || !reflect.DeepEqual(&e, want) {
+					t.Fatalf("lists of %d, %d, %d: %v, %v\n%s\n%s", a, b, c, err, wantErr, dump(&e), dump(want))
+				}
+			}
+		}
 	}
 }

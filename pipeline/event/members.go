@@ -14,6 +14,7 @@ type shape struct {
 	members map[string]*shape
 	names   []string // of members, in the order of the type
 	items   *shape
+	bit     uint64 // of this member, among those of its object
 }
 
 // eventShape is the shape of an Event. Constant.
@@ -33,7 +34,9 @@ func shapeOf(t reflect.Type) *shape {
 		s := &shape{members: map[string]*shape{}}
 		for _, f := range reflect.VisibleFields(t) {
 			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" && name != "-" {
-				s.members[name] = shapeOf(f.Type)
+				m := *shapeOf(f.Type)
+				m.bit = 1 << len(s.names)
+				s.members[name] = &m
 				s.names = append(s.names, name)
 			}
 		}
@@ -56,32 +59,37 @@ func (s *shape) member(key []byte) *shape {
 	return nil
 }
 
-// countUnknown counts the members of value, an object which decodes, that the schema lacks, and returns the
-// first of their keys as it stands there.
-func countUnknown(value []byte) (n int, first []byte) {
-	w := walker{b: value}
-	w.value(eventShape)
-	return w.unknown, w.first
-}
-
-// walker walks over valid JSON: it checks nothing, and is at most MaxDepth deep.
+// walker walks over a record that decodes: it checks nothing, and is at most MaxDepth deep.
 type walker struct {
 	b       []byte
 	i       int
-	unknown int
-	first   []byte // quoted
+	unknown int    // members that the schema lacks; their own members are not counted
+	first   []byte // the key of the first of them, quoted
+	twice   bool   // an object or a list comes twice under one key
+}
+
+// walk walks over value.
+func walk(value []byte) walker {
+	w := walker{b: value}
+	w.value(eventShape)
+	return w
 }
 
 func (w *walker) value(s *shape) {
 	w.i = skipSpace(w.b, w.i)
 	switch w.b[w.i] {
 	case '{':
+		var seen uint64 // bits are indexes into s.names; no type has 64 members
 		for w.i = skipSpace(w.b, w.i+1); w.b[w.i] != '}'; w.i = skipSpace(w.b, w.i) {
 			if w.b[w.i] == ',' {
 				w.i++
 				continue
 			}
 			sub := w.key(s)
+			if sub.names != nil || sub.items != nil {
+				w.twice = w.twice || seen&sub.bit != 0
+				seen |= sub.bit
+			}
 			w.i = skipSpace(w.b, w.i) + 1 // the colon
 			w.value(sub)
 		}
