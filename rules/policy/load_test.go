@@ -116,7 +116,7 @@ func TestLoadNothing(t *testing.T) {
 
 // TestBombs loads what is small and costly elsewhere. The time limit of the test run holds it.
 func TestBombs(t *testing.T) {
-	n := 1 << 17
+	n := 1 << 16
 	for name, text := range map[string]string{
 		"sequences":   "a: " + strings.Repeat("[", n),
 		"mappings":    "a: " + strings.Repeat("{", n),

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -29,9 +31,10 @@ func compileSchema(t *testing.T) *jsonschema.Schema {
 	return s
 }
 
-// TestSchemaAcceptsGood validates every good policy, which together use every key.
+// TestSchemaAcceptsGood validates every good policy; together they use every key.
 func TestSchemaAcceptsGood(t *testing.T) {
 	s := compileSchema(t)
+	var all strings.Builder
 	paths, _ := filepath.Glob("testdata/good/*.yaml")
 	for _, path := range paths {
 		data, err := os.ReadFile(path)
@@ -40,6 +43,14 @@ func TestSchemaAcceptsGood(t *testing.T) {
 		}
 		if err := validate(s, data); err != nil {
 			t.Errorf("%s: %v", path, err)
+		}
+		all.Write(data)
+	}
+	keys := slices.Concat(policyObject.keys(), defaultsObject.keys(), sharedObject.keys(), macroObject.keys(), variableObject.keys(), ruleObject.keys(),
+		sourceObject.keys(), exceptionObject.keys(), overrideObject.keys(), addObject.keys(), testObject.keys(), testEventObject.keys())
+	for _, key := range keys {
+		if !regexp.MustCompile(`(?m)(^|[ {"'])` + key + `["']?:`).MatchString(all.String()) {
+			t.Errorf("no good policy has the key %q", key)
 		}
 	}
 }
