@@ -12,6 +12,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -819,6 +821,57 @@ func TestValidate(t *testing.T) {
 	cfg.Enrich.MaxAncestors = 3
 	if errs := cfg.Validate(); len(errs) != 7 {
 		t.Errorf("%d problems: %v", len(errs), errs)
+	}
+}
+
+// Partitions share an engine whose set is swapped while they run: each signal is whole, of one set. Run it
+// with -race.
+func TestPartitionsShareAnEngine(t *testing.T) {
+	sets := []*rules.Set{compile(t, testPolicy), compile(t, strings.Replace(testPolicy, "id: any_exec", "id: renamed", 1))}
+	names := map[string]string{sets[0].Hash(): "any_exec", sets[1].Hash(): "renamed"}
+	cfg := testConfig()
+	cfg.CommitRecords = 10
+	e := pipeline.New(cfg, sets[0], nil)
+	var running sync.WaitGroup
+	var done atomic.Bool
+	running.Go(func() {
+		for i := 0; !done.Load(); i++ {
+			e.Swap(sets[i%2])
+			e.Stuck(time.Minute)
+			e.Counters()
+			time.Sleep(50 * time.Microsecond)
+		}
+	})
+	const partitions, records = 4, 500
+	brokers := make([]*pipelinetest.Broker, partitions)
+	var parts sync.WaitGroup
+	for i := range brokers {
+		b := pipelinetest.NewBroker(repeat(execCalc, records)...)
+		brokers[i] = b
+		p := e.Partition(pipeline.TopicPartition{Topic: "events", Partition: int32(i)}, "")
+		parts.Go(func() {
+			if err := p.Run(context.Background(), b.Source(func() int { return 7 }), &pipelinetest.Committer{Broker: b}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	parts.Wait()
+	done.Store(true)
+	running.Wait()
+	for _, b := range brokers {
+		if len(b.Signals) != records {
+			t.Fatalf("%d signals", len(b.Signals))
+		}
+		for _, o := range b.Signals {
+			want := names[pipelinetest.HeaderOf(o, pipeline.HeaderPolicySet)]
+			if got := decodeSignal(t, o).Agent.RuleID; got != want {
+				t.Fatalf("a signal of rule %s in a set that has %s", got, want)
+			}
+		}
+	}
+	c := e.Counters()
+	if c.Events != partitions*records || c.RuleMatches["any_exec"]+c.RuleMatches["renamed"] != partitions*records {
+		t.Errorf("counters %+v", c)
 	}
 }
 
