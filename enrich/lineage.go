@@ -87,7 +87,7 @@ func (l *Lineage) descend(e *event.Event, a *state.Answer) {
 		if up := parent.Parent(); up != nil {
 			chain, p.TruncatedAncestors, e.Meta.AncestorsComplete = l.state.Chain(up, max-1, chain)
 		} else {
-			e.Meta.AncestorsComplete = parent.NoParent() || state.Root(parent.Process())
+			e.Meta.AncestorsComplete = parent.Ends()
 		}
 		l.chain = chain
 		p.Ancestors = chain
@@ -95,7 +95,11 @@ func (l *Lineage) descend(e *event.Event, a *state.Answer) {
 	}
 	if parent == nil {
 		e.Meta.ParentKnown = false
-		e.Meta.AncestorsComplete = a.NoParent || state.Root(&p.Process)
+		if a.Self != nil {
+			e.Meta.AncestorsComplete = a.Self.Ends()
+		} else {
+			e.Meta.AncestorsComplete = a.NoParent || state.Root(&p.Process)
+		}
 		return
 	}
 	p.Parent = parent.Process()

@@ -56,10 +56,10 @@ func startedSmss(sys *Node) bool {
 // are started by a process that exits at once, before anything else can name it: smss.exe for
 // each session, userinit.exe for the desktop. A namesake in another folder is none.
 func Root(p *event.Process) bool {
-	if p.PID != nil && *p.PID == systemPID {
-		return true
-	}
-	f := p.Executable
+	return p.PID != nil && *p.PID == systemPID || rootFile(p.Executable)
+}
+
+func rootFile(f *event.File) bool {
 	if f == nil {
 		return false
 	}
@@ -70,12 +70,12 @@ func Root(p *event.Process) bool {
 			continue
 		}
 		dir := f.Path[:max(0, len(f.Path)-len(name))]
-		return dir == "" || len(dir) >= len(r.dir) && strings.EqualFold(dir[len(dir)-len(r.dir):], r.dir)
+		return dir == "" || r.dir != "" && len(dir) >= len(r.dir) && strings.EqualFold(dir[len(dir)-len(r.dir):], r.dir)
 	}
 	return false
 }
 
-// roots are the processes that Root knows by name. Constant.
+// roots are the processes that Root knows by name; those without a folder are no files. Constant.
 var roots = [...]struct{ name, dir string }{
 	{"System", ""},
 	{"Registry", ""},

@@ -88,7 +88,7 @@ func (s *State) create(h *host, pid, id int64) *Node {
 		n = &Node{}
 		s.journal.add(n, false)
 	}
-	n.host, n.pid, n.id = h, pid, id
+	n.host, n.pid, n.id, n.root = h, pid, id, pid == systemPID
 	n.class = outside
 	return n
 }

@@ -155,8 +155,11 @@ func base(f *event.File) string {
 	if f == nil {
 		return ""
 	}
-	if f.Path != "" {
-		return event.Basename(f.Path)
+	// The name is nearly always the end of the path.
+	if d := len(f.Path) - len(f.Name); d <= 0 || f.Name == "" || f.Path[d:] != f.Name || f.Path[d-1] != '\\' {
+		if f.Path != "" {
+			return event.Basename(f.Path)
+		}
 	}
 	return f.Name
 }
@@ -168,7 +171,7 @@ func differ(a, b *event.File) bool {
 		return false
 	}
 	x, y := base(a), base(b)
-	return x != "" && y != "" && !strings.EqualFold(x, y) && !strings.Contains(x, "~") && !strings.Contains(y, "~")
+	return x != y && x != "" && y != "" && !strings.EqualFold(x, y) && !strings.Contains(x, "~") && !strings.Contains(y, "~")
 }
 
 // agree reports whether two executables are known and have the same basename.
@@ -179,8 +182,8 @@ func agree(a, b *event.File) bool {
 	if a.Path == b.Path && a.Path != "" {
 		return true
 	}
-	x := base(a)
-	return x != "" && strings.EqualFold(x, base(b))
+	x, y := base(a), base(b)
+	return x != "" && (x == y || strings.EqualFold(x, y))
 }
 
 // nameable reports whether f is an executable that may teach who a process is. "-" and "<unknown process>", which

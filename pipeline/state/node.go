@@ -27,6 +27,7 @@ type Node struct {
 	seq        uint64 // of the last change; derived from the order of changes on restore
 	touched    int64  // partition time of the last change, milliseconds
 
+	root              bool // the process is one that Root knows
 	class             class
 	live              int32 // live descendants at most MaxAncestors away
 	entry             int32 // 1 + index in the journal; 0: unchanged since the last commit
@@ -85,6 +86,10 @@ func (n *Node) NoParent() bool {
 	return n.is(flagExec)
 }
 
+// Ends reports whether a chain that reaches n is complete: n has no parent, or is one whose parent is not
+// expected to be known.
+func (n *Node) Ends() bool { return n.root || n.NoParent() }
+
 // A node takes these bytes beside its texts: itself, its entry in an order of eviction, and its share of the
 // three maps that lead to them. A test holds the sum against the heap.
 const (
@@ -134,6 +139,7 @@ func (s *State) setExecutable(n *Node, f *event.File) {
 	old := n.proc.Executable
 	n.proc.Executable = s.internFile(f)
 	s.releaseFile(old)
+	n.root = n.pid == systemPID || rootFile(n.proc.Executable)
 }
 
 func (s *State) setUser(n *Node, user string) {

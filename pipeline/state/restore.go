@@ -78,6 +78,7 @@ func (s *State) rebuild(nodes []*Node) error {
 			n.show()
 		}
 		n.proc.Executable = s.internFile(n.proc.Executable)
+		n.root = n.pid == systemPID || rootFile(n.proc.Executable)
 		n.proc.User = s.internText(n.proc.User)
 		n.proc.Container = s.internContainer(n.proc.Container)
 		h.place(n)

@@ -56,8 +56,7 @@ func cut(cmdline string) string {
 }
 
 // Chain appends the ancestors of a process to dst, beginning with its parent, at most max of them. Truncated
-// says that there were more, complete that the last one is known to have no parent, or is one whose parent
-// is never seen (see Root).
+// says that there were more, complete that the last one has no parent as far as can be known (see Node.Ends).
 func (s *State) Chain(parent *Node, max int, dst []*event.Process) (_ []*event.Process, truncated, complete bool) {
 	var last *Node
 	n := 0
@@ -73,5 +72,5 @@ func (s *State) Chain(parent *Node, max int, dst []*event.Process) (_ []*event.P
 		s.use(a)
 		last = a
 	}
-	return dst, false, last != nil && (last.NoParent() || Root(&last.proc))
+	return dst, false, last != nil && last.Ends()
 }
