@@ -107,7 +107,8 @@ func (r *reader) convert(n *node, unfold bool) ([]byte, bool) {
 	case scalarNode:
 		return r.scalarJSON(n)
 	case nullNode:
-		return []byte("null"), true
+		r.fault(n.span, CodeEmptyValue, "write null, or '' for an empty text", "a member of this list has no value")
+		return nil, false
 	case seqNode:
 		out := []byte{'['}
 		good := true
@@ -146,6 +147,14 @@ func (r *reader) grow(b *branch, n *node, unfold bool) bool {
 
 // put places one value; the same field twice, or a value where an object stands, is a fault.
 func (r *reader) put(b *branch, path []string, key string, e entry, unfold bool) bool {
+	if e.value.kind == nullNode {
+		hint := "write null, or '' for an empty text"
+		if e.value.flow {
+			hint += "; between { } a comma ends a text that is not quoted"
+		}
+		r.fault(e.key.span, CodeEmptyValue, hint, "key %q has no value", clip(key, 60))
+		return false
+	}
 	for i, name := range path {
 		if name == "" {
 			r.fault(e.key.span, CodeTestField, "", "%q is no field: a name between its dots is empty", key)

@@ -11,7 +11,7 @@ import (
 // TestExpressionPositions writes random expressions in every style that the format allows, at random
 // depth, and holds the place of each of their characters against the file.
 func TestExpressionPositions(t *testing.T) {
-	for seed := range int64(4000) {
+	for seed := range int64(2000) {
 		rng := rand.New(rand.NewSource(seed))
 		text := randomText(rng)
 		file, ok := writeExpression(rng, text)

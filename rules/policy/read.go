@@ -351,7 +351,7 @@ func (r *reader) commentAfter(at Span) bool {
 	}
 	end := len(r.src.line(at.EndLine)) + 1
 	r.fault(r.src.span(at.EndLine, col, at.EndLine, end), CodeExpressionComment,
-		blockHint+"; a comment stands on a line of its own",
+		asBlock(r.src, at.Line, at.Col),
 		"YAML takes ' #' for the start of a comment and drops the rest of the expression")
 	return true
 }

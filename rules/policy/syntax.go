@@ -11,8 +11,17 @@ import (
 // expressionKey is the key whose values are expressions, in rules, macros and exceptions alike.
 const expressionKey = "expression"
 
-// blockHint shows the way out that always works.
-const blockHint = "write it as a block:  expression: |  and the text indented on the next line"
+// blockHint is the way out that always works.
+const blockHint = "write  expression: |  and the text below it, indented"
+
+// asBlock shows the way out for the expression that starts at a position and ends with its line.
+func asBlock(src *source, line, col int) string {
+	text := src.line(line)
+	if strings.ContainsRune(string(text[:min(col-1, len(text))]), '{') {
+		return flowHint
+	}
+	return "write  expression: |  and below it, indented:  " + clip(strings.TrimSpace(string(text[min(col-1, len(text)):])), 80)
+}
 
 // syntaxFault turns an error of the YAML library into one fault. Where the line shows what the author
 // most likely meant, the fault names that cause instead of the parser's state.
@@ -172,14 +181,14 @@ func expressionFault(src *source, line int) (Diagnostic, bool) {
 		sc, bad := src.readInline(line, col, kind, "")
 		if bad == nil && sc.span.EndLine == line && strings.TrimSpace(string(text[sc.span.EndCol-1:])) != "" {
 			return fault(sc.span.EndCol, 1, CodeExpressionQuote,
-				"the expression starts with a quoted text, which YAML takes for the whole value", blockHint)
+				"the expression starts with a quoted text, which YAML takes for the whole value", asBlock(src, line, col))
 		}
 		return Diagnostic{}, false
 	}
 	for i := col; src.at(line, i) != '\n'; i++ {
 		next := src.at(line, i+1)
 		if src.at(line, i) == ':' && (next == ' ' || next == '\t' || next == '\n') {
-			return fault(i, 1, CodeExpressionColon, "YAML takes ': ' inside an unquoted expression for the end of a key", blockHint)
+			return fault(i, 1, CodeExpressionColon, "YAML takes ': ' inside an unquoted expression for the end of a key", asBlock(src, line, col))
 		}
 	}
 	return Diagnostic{}, false
@@ -188,14 +197,13 @@ func expressionFault(src *source, line int) (Diagnostic, bool) {
 // sigilFault is an unquoted expression that starts with a character YAML keeps for itself.
 func sigilFault(src *source, line, col int) Diagnostic {
 	first := src.at(line, col)
-	d := Diagnostic{Span: src.span(line, col, line, col+1), Level: Error, Code: CodeExpressionSigil, Hint: blockHint}
+	d := Diagnostic{Span: src.span(line, col, line, col+1), Level: Error, Code: CodeExpressionSigil, Hint: asBlock(src, line, col)}
 	meaning := map[rune]string{'&': "an anchor", '*': "an alias", '%': "a directive", '[': "a list", ']': "the end of a list",
 		'{': "a mapping", '}': "the end of a mapping", ',': "a separator"}[first]
 	switch {
 	case first == '!':
 		d.Code = CodeExpressionTag
 		d.Message = "YAML takes '!' at the start of an unquoted value for a tag and drops it"
-		d.Hint = "write not, or " + blockHint
 	case meaning != "":
 		d.Message = fmt.Sprintf("YAML takes %q at the start of an unquoted value for %s", first, meaning)
 	default:

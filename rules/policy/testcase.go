@@ -98,6 +98,10 @@ func (r *reader) expect(n *node) []Expectation {
 	out := make([]Expectation, 0, len(n.entries))
 	for _, e := range r.entries(n, "expect") {
 		x := Expectation{Rule: Text{e.key.scalar.text, e.key.span}}
+		if e.value.kind == scalarNode {
+			r.fault(e.value.span, CodeWrongType, fmt.Sprintf("write [%s]", clip(e.value.scalar.text, 40)), "what a test expects of a rule is a list, not a text")
+			continue
+		}
 		if !r.want(e.value, seqNode, "what a test expects of a rule") {
 			continue
 		}
