@@ -46,8 +46,16 @@ type Record struct {
 	Key   string    // the host
 	Time  time.Time // the record's timestamp, UTC, whole milliseconds; it never runs backwards
 	Value []byte    // the event; belongs to the receiver
-	// Attack names the chain that caused the event, "" for everyday activity. It is not written.
-	Attack string
+	// What only the simulator knows, and no line says: the chain that caused the event, "" for everyday
+	// activity; and, of an exec, the processes that the new one descends from, the parent first.
+	Attack    string
+	Ancestors []Ancestor
+}
+
+// Ancestor is a process as it was.
+type Ancestor struct {
+	PID  int64
+	Path string
 }
 
 // AppendLine appends r as one line of recorded traffic, newline included.

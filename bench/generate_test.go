@@ -249,6 +249,57 @@ func TestEverydayTrafficIsQuiet(t *testing.T) {
 	t.Logf("%d signals %v, lineage %+v", counters.Signals, byRule, l)
 }
 
+// TestLineageIsTheTruth holds the ancestors that the engine attaches against the ones the simulator knows, through
+// pids used again, lost events, late sensors, restarts and clocks of whole seconds: none may be wrong, and hardly one
+// that could be known may be missing.
+func TestLineageIsTheTruth(t *testing.T) {
+	rs := generate(t, bench.Config{Seed: 11, Hosts: 24, Events: 80_000, Attacks: bench.AttackNames()})
+	var execs, right, known, missing, wrong int
+	seen := map[string]bool{} // host, pid and path of processes whose exec was sent
+	id := func(host string, pid int64, path string) string { return fmt.Sprint(host, " ", pid, " ", path) }
+	cfg := pipeline.DefaultConfig()
+	cfg.Probe = func(l *pipeline.Look) {
+		r := &rs[l.Offset]
+		if l.Stage != pipeline.StageEnrich || l.Event.Meta.Name != "exec" {
+			return
+		}
+		execs++
+		p := l.Event.Process
+		seen[id(r.Key, *p.PID, p.Executable.Path)] = true
+		for i, a := range p.Ancestors {
+			if i == len(r.Ancestors) || a.PID == nil || *a.PID != r.Ancestors[i].PID ||
+				a.Executable != nil && a.Executable.Path != r.Ancestors[i].Path {
+				wrong++
+				t.Logf("offset %d: ancestor %d of %s is not what it was", l.Offset, i, r.Value)
+				break
+			}
+			right++
+		}
+		for i, a := range r.Ancestors {
+			if !seen[id(r.Key, a.PID, a.Path)] {
+				break // the chain need not be known any farther
+			}
+			known++
+			if i >= len(p.Ancestors) {
+				missing++
+			}
+		}
+	}
+	none, found := rules.Compile(&policy.Set{})
+	if none == nil {
+		t.Fatal(found)
+	}
+	p := pipeline.New(cfg, none, nil).Partition(pipeline.TopicPartition{Topic: "bench"}, "")
+	if err := p.Step(context.Background(), fetchOf(rs), discard{}); err != nil {
+		t.Fatal(err)
+	}
+	sum := fmt.Sprintf("%d execs, %d ancestors right, %d wrong, %d missing of %d that were seen", execs, right, wrong, missing, known)
+	t.Log(sum)
+	if wrong > 0 || missing > known/200 || execs < 2000 {
+		t.Error(sum)
+	}
+}
+
 // TestPidsComeBack holds that the traffic has what makes lineage hard: a pid of a host in several processes.
 func TestPidsComeBack(t *testing.T) {
 	names := map[string]map[string]bool{}

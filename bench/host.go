@@ -35,6 +35,7 @@ type proc struct {
 	user      string
 	start     event.Time
 	live      bool
+	parent    *proc
 	service   string // what a service host hosts, "" for others
 	// habit is what the process does in the background, by the table habits; "" nothing.
 	habit string
@@ -115,7 +116,7 @@ func (h *host) started(p *proc, parent *proc, seen bool) {
 		p.pid = h.newPid()
 	}
 	if parent != nil {
-		p.ppid = parent.pid
+		p.ppid, p.parent = parent.pid, parent
 		if p.user == "" {
 			p.user = parent.user
 		}
@@ -133,8 +134,12 @@ func (h *host) started(p *proc, parent *proc, seen bool) {
 	if !seen {
 		return
 	}
+	var ancestors []Ancestor
+	for a := p.parent; a != nil; a = a.parent {
+		ancestors = append(ancestors, Ancestor{a.pid, a.path})
+	}
 	pid, ppid := p.pid, p.ppid
-	h.send(&event.Event{
+	h.sendWith(ancestors, &event.Event{
 		Evt:  &event.Evt{Name: "exec", Category: "Process Activity"},
 		Date: h.at(),
 		Process: &event.ProcessContext{Process: event.Process{PID: &pid, PPID: &ppid, ExecTime: p.start,
@@ -252,9 +257,11 @@ func hostname(fqdn string) string {
 	return fqdn
 }
 
-// send writes e out. Now and then the sensor loses an event, but none of an attack: a chain must stay whole to
+func (h *host) send(e *event.Event) { h.sendWith(nil, e) }
+
+// sendWith writes e out. Now and then the sensor loses an event, but none of an attack: a chain must stay whole to
 // be something to hold detections against.
-func (h *host) send(e *event.Event) {
+func (h *host) sendWith(ancestors []Ancestor, e *event.Event) {
 	if h.sim.attack == "" && h.rng.chance(4) {
 		return
 	}
@@ -264,5 +271,5 @@ func (h *host) send(e *event.Event) {
 		h.sim.err = fmt.Errorf("simulate: %w", err)
 		return
 	}
-	h.sim.publish(h, value)
+	h.sim.publish(Record{Key: h.name, Time: h.sim.now, Value: value, Attack: h.sim.attack, Ancestors: ancestors})
 }

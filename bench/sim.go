@@ -150,11 +150,11 @@ func (s *sim) host(r role, n int) *host {
 }
 
 // publish hands one record out.
-func (s *sim) publish(h *host, value []byte) {
+func (s *sim) publish(r Record) {
 	if s.err != nil {
 		return
 	}
-	if s.err = s.emit(Record{Key: h.name, Time: s.now, Value: value, Attack: s.attack}); s.err != nil {
+	if s.err = s.emit(r); s.err != nil {
 		return
 	}
 	if s.count++; s.count == s.cfg.Events {

@@ -34,7 +34,7 @@ func workloads(b *testing.B, f func(b *testing.B, w workload)) {
 	})
 }
 
-// recorded is every fourth recording, about 30,000 events, in the order of time as hosts would send them.
+// recorded is every fourth recording, about 14,000 events, in the order of time as hosts would send them.
 func recorded(b *testing.B) []bench.Record {
 	files, err := filepath.Glob(filepath.Join("..", "..", "shared", "traffic", "noparent", "*.zst"))
 	if err != nil {
