@@ -38,6 +38,7 @@ func equalShares(a, b map[string][]int32) bool { return fmt.Sprint(a) == fmt.Spr
 // Members come and go at random; whatever they claim, every partition has one owner, nobody has two more than
 // another, no more partitions move than the counts demand, and the order of arguments does not matter.
 func TestShareProperties(t *testing.T) {
+	t.Parallel()
 	r := rand.New(rand.NewPCG(5, 6))
 	for range 2000 {
 		var partitions []int32

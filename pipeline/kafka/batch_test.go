@@ -222,6 +222,7 @@ func TestBatchesDoNotOverwriteEachOther(t *testing.T) {
 // Whatever bytes change, decoding ends without a panic; with the checksum made right again, so that what is
 // behind it is reached too.
 func TestMutatedBatches(t *testing.T) {
+	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2))
 	for codec := range codecs {
 		good := encodeBatch(t, codec, outputs(20))

@@ -2,31 +2,354 @@ package kafka
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"reflect"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"spoor/pipeline"
 	"spoor/pipeline/embedded"
 	"spoor/rules"
 )
 
 func testSet() *rules.Set { return &rules.Set{} }
 
-func TestOneMember(t *testing.T) {
+func TestMembersComeAndGo(t *testing.T) {
+	t.Parallel()
+	b := broker(t, embedded.Config{Topics: map[string]int32{"in": 8, "out": 3, "rejects": 1}})
+	f := franz(t, b)
+	fill(t, f, "in", 8, 0, 100)
+	cfg := config(b)
+	var mu sync.Mutex
+	owners := map[int32][]string{} // who processed each partition, in order
+	watch := func(name string) func(pipeline.TopicPartition, pipeline.Fetch) {
+		return func(tp pipeline.TopicPartition, _ pipeline.Fetch) {
+			mu.Lock()
+			defer mu.Unlock()
+			if o := owners[tp.Partition]; len(o) == 0 || o[len(o)-1] != name {
+				owners[tp.Partition] = append(o, name)
+			}
+		}
+	}
+	a, stopA := member(t, cfg, quiet, watch("a"))
+	eventually(t, 5*time.Second, func() string { return assigned(map[*Member]int{a: 8}) })
+	fill(t, f, "in", 8, 100, 100)
+	m, stopB := member(t, cfg, quiet, watch("b"))
+	eventually(t, 5*time.Second, func() string { return assigned(map[*Member]int{a: 4, m: 4}) })
+	fill(t, f, "in", 8, 200, 100)
+	eventually(t, 5*time.Second, func() string { return missing(t, b, "in", "out", 8, 300) })
+	stopA()
+	eventually(t, 5*time.Second, func() string { return assigned(map[*Member]int{m: 8}) })
+	fill(t, f, "in", 8, 300, 100)
+	eventually(t, 5*time.Second, func() string { return missing(t, b, "in", "out", 8, 400) })
+	stopB()
+
+	for id, n := range ids(t, b, "out") {
+		if n != 1 {
+			t.Errorf("%s was published %d times though everybody left in order", id, n)
+		}
+	}
+	moves := 0
+	mu.Lock()
+	for _, o := range owners {
+		moves += len(o) - 1
+	}
+	mu.Unlock()
+	if moves != 8 { // four to b when it joins, the other four when a leaves
+		t.Errorf("partitions moved %d times, 8 are needed: %v", moves, owners)
+	}
+	// Output partition = input partition modulo the count, and the offsets of each in order.
+	for p, records := range collect(t, b, "out") {
+		last := map[string]int64{}
+		for _, r := range records {
+			var topic string
+			var in int32
+			var offset int64
+			fmt.Sscanf(strings.ReplaceAll(string(r.Headers[0].Value), "/", " "), "%s %d %d", &topic, &in, &offset)
+			if in%3 != p {
+				t.Fatalf("partition %d went to %d", in, p)
+			}
+			if at, ok := last[fmt.Sprint(in)]; ok && offset <= at {
+				t.Fatalf("partition %d: offset %d after %d", in, offset, at)
+			}
+			last[fmt.Sprint(in)] = offset
+		}
+	}
+}
+
+// TestChild is not a test: it is the member that TestKilledMember kills.
+func TestChild(t *testing.T) {
+	addr := os.Getenv("SPOOR_CHILD_OF")
+	if addr == "" {
+		t.Skip("only as a child process")
+	}
+	cfg := childConfig(addr)
+	m := NewMember(cfg, pipeline.New(pipeline.Config{}, testSet(), pipeline.NewMetrics(nil)), quiet)
+	m.newRunner = func(tp pipeline.TopicPartition, _ string) runner {
+		return &echo{tp: tp, next: -1, onFetch: func(pipeline.TopicPartition, pipeline.Fetch) { time.Sleep(2 * time.Millisecond) }}
+	}
+	m.Run(context.Background())
+}
+
+func childConfig(addr string) Config {
+	cfg := DefaultConfig()
+	cfg.Brokers = []string{addr}
+	cfg.Group, cfg.Input, cfg.Output, cfg.Reject = "g", "in", "out", "rejects"
+	cfg.HeartbeatInterval, cfg.SessionTimeout, cfg.RebalanceTimeout = 100*time.Millisecond, time.Second, 2*time.Second
+	cfg.FetchBytes = 2 << 10 // small steps, so that the kill comes in the middle
+	return cfg
+}
+
+func TestKilledMember(t *testing.T) {
+	t.Parallel()
 	b := broker(t, embedded.Config{Topics: map[string]int32{"in": 4, "out": 4, "rejects": 1}})
-	fill(t, franz(t, b), "in", 4, 0, 100)
-	start := time.Now()
-	m, stop := member(t, config(b), quiet, nil)
-	eventually(t, 5*time.Second, func() string {
-		if n := len(ids(t, b)); n < 400 {
-			return "signals missing"
+	const each = 2000
+	f := franz(t, b)
+	for i := 0; i < each; i += 20 {
+		fill(t, f, "in", 4, i, 20)
+	}
+	child := exec.Command(os.Args[0], "-test.run", "^TestChild$")
+	child.Env = append(os.Environ(), "SPOOR_CHILD_OF="+b.Addr())
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 10*time.Second, func() string {
+		if len(ids(t, b, "out")) < 200 {
+			return "the child does not publish"
 		}
 		return ""
 	})
-	t.Log(time.Since(start), m.Status())
-	stop()
-	t.Log(time.Since(start))
-	if n := ids(t, b); len(n) != 400 {
-		t.Fatal(len(n))
+	child.Process.Kill()
+	child.Wait()
+	if n := len(ids(t, b, "out")); n >= 4*each {
+		t.Fatalf("the child was done before it was killed: %d", n)
 	}
-	_ = context.Background
+	member(t, childConfig(b.Addr()), quiet, nil)
+	eventually(t, 10*time.Second, func() string { return missing(t, b, "in", "out", 4, each) })
+}
+
+func TestWarmPartitionsStay(t *testing.T) {
+	t.Parallel()
+	b := broker(t, embedded.Config{Topics: map[string]int32{"in": 4, "out": 4, "rejects": 1}})
+	fill(t, franz(t, b), "in", 4, 0, 10)
+	cfg := config(b)
+	var mu sync.Mutex
+	made, closed := map[int32]int{}, map[int32]int{}
+	a := NewMember(cfg, pipeline.New(pipeline.Config{}, testSet(), pipeline.NewMetrics(nil)), quiet)
+	a.newRunner = func(tp pipeline.TopicPartition, _ string) runner {
+		mu.Lock()
+		defer mu.Unlock()
+		made[tp.Partition]++
+		return &echo{tp: tp, next: -1, closed: func(e *echo) {
+			mu.Lock()
+			defer mu.Unlock()
+			closed[e.tp.Partition]++
+		}}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	done := make(chan error)
+	go func() { done <- a.Run(ctx) }()
+	eventually(t, 5*time.Second, func() string { return missing(t, b, "in", "out", 4, 10) })
+	_, stop := member(t, cfg, quiet, nil)
+	eventually(t, 5*time.Second, func() string { return assigned(map[*Member]int{a: 2}) })
+	stop()
+	eventually(t, 5*time.Second, func() string { return assigned(map[*Member]int{a: 4}) })
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	// The two that stayed were made once; the two that went away and came back twice.
+	counts := map[int]int{}
+	for p, n := range made {
+		counts[n]++
+		if closed[p] != n {
+			t.Errorf("partition %d was made %d times and closed %d times", p, n, closed[p])
+		}
+	}
+	if want := (map[int]int{1: 2, 2: 2}); !reflect.DeepEqual(counts, want) {
+		t.Errorf("made: %v", made)
+	}
+}
+
+func TestGrownTopic(t *testing.T) {
+	t.Parallel()
+	b := broker(t, embedded.Config{Topics: map[string]int32{"in": 2, "out": 2, "rejects": 1}})
+	f := franz(t, b)
+	fill(t, f, "in", 2, 0, 5)
+	cfg := config(b)
+	cfg.Start = "latest"
+	a, _ := member(t, cfg, quiet, nil)
+	m, _ := member(t, cfg, quiet, nil)
+	eventually(t, 5*time.Second, func() string { return assigned(map[*Member]int{a: 1, m: 1}) })
+	req := kmsg.NewPtrCreatePartitionsRequest()
+	topic := kmsg.NewCreatePartitionsRequestTopic()
+	topic.Topic, topic.Count = "in", 4
+	req.Topics = append(req.Topics, topic)
+	if res, err := req.RequestWith(context.Background(), f); err != nil || res.Topics[0].ErrorCode != 0 {
+		t.Fatal(res, err)
+	}
+	f.ForceMetadataRefresh()
+	grown := franz(t, b)
+	fill(t, grown, "in", 4, 5, 5)
+	eventually(t, 5*time.Second, func() string { return assigned(map[*Member]int{a: 2, m: 2}) })
+	// What was there before the group began is skipped; the new partitions are read from their beginning.
+	want := map[string]int{}
+	for p := range 4 {
+		for i := range 5 {
+			if p < 2 {
+				want[fmt.Sprintf("in/%d/%d", p, i+5)] = 1
+			} else {
+				want[fmt.Sprintf("in/%d/%d", p, i)] = 1
+			}
+		}
+	}
+	eventually(t, 5*time.Second, func() string {
+		if got := ids(t, b, "out"); !reflect.DeepEqual(got, want) {
+			return fmt.Sprintf("%v, want %v", got, want)
+		}
+		return ""
+	})
+}
+
+// A generation that another member's commit, a coordinator that moves or a broker's error ends, ends with
+// nothing lost.
+func TestCommitErrors(t *testing.T) {
+	for _, tt := range []struct {
+		err  *kerr.Error
+		once bool // no duplicates
+	}{
+		{kerr.CoordinatorLoadInProgress, true}, {kerr.NotCoordinator, true}, {kerr.RequestTimedOut, true}, {kerr.UnknownServerError, true},
+		{kerr.IllegalGeneration, false}, {kerr.UnknownMemberID, false}, {kerr.RebalanceInProgress, false},
+	} {
+		t.Run(tt.err.Message, func(t *testing.T) {
+			t.Parallel()
+			b := broker(t, embedded.Config{Topics: map[string]int32{"in": 2, "out": 2, "rejects": 1}})
+			h := b.Cluster().Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: tt.err, Count: 3})
+			fill(t, franz(t, b), "in", 2, 0, 50)
+			_, stop := member(t, config(b), quiet, nil)
+			eventually(t, 10*time.Second, func() string { return missing(t, b, "in", "out", 2, 50) })
+			eventually(t, 10*time.Second, func() string {
+				if h.Hits() < 3 {
+					return "not all faults were met"
+				}
+				return ""
+			})
+			stop()
+			for id, n := range ids(t, b, "out") {
+				if tt.once && n != 1 {
+					t.Errorf("%s was published %d times", id, n)
+				}
+			}
+			// What is committed is everything.
+			c, err := connect(config(b))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.close()
+			rows, err := c.committed(context.Background(), 2)
+			if err != nil || rows[0].offset != 50 || rows[1].offset != 50 {
+				t.Errorf("committed %v, %v", rows, err)
+			}
+		})
+	}
+}
+
+// A member that has not heard from its coordinator for a session publishes nothing more.
+func TestFence(t *testing.T) {
+	c := &client{heard: &lastHeard{}}
+	c.heard.now()
+	var told error
+	w := &offsetWriter{client: c, fenced: 20 * time.Millisecond, lose: func(err error) { told = err }}
+	if err := w.alive(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(30 * time.Millisecond)
+	if err := w.alive(); !errors.Is(err, errLost) || !errors.Is(told, errLost) {
+		t.Fatal(err, told)
+	}
+	c.heard.now()
+	if err := w.alive(); !errors.Is(err, errLost) {
+		t.Fatal("a lost generation came back:", err)
+	}
+}
+
+// Without a coordinator nothing is published, though the partitions' leaders would take it.
+func TestCoordinatorGone(t *testing.T) {
+	t.Parallel()
+	b := broker(t, embedded.Config{Topics: map[string]int32{"in": 1, "out": 1, "rejects": 1}})
+	f := franz(t, b)
+	fill(t, f, "in", 1, 0, 10)
+	cfg := config(b)
+	cfg.SessionTimeout = time.Second
+	m, _ := member(t, cfg, quiet, nil)
+	eventually(t, 5*time.Second, func() string { return missing(t, b, "in", "out", 1, 10) })
+	h := b.Cluster().Fault(
+		kfake.Fault{Keys: []kmsg.Key{kmsg.Heartbeat, kmsg.JoinGroup, kmsg.SyncGroup}, TopLevel: true, Err: kerr.CoordinatorNotAvailable, Count: -1},
+		kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.CoordinatorNotAvailable, Count: -1})
+	eventually(t, 5*time.Second, func() string {
+		if m.Status().Joined {
+			return "still joined"
+		}
+		return ""
+	})
+	fill(t, f, "in", 1, 10, 10)
+	time.Sleep(300 * time.Millisecond)
+	if n := len(ids(t, b, "out")); n != 10 {
+		t.Errorf("%d signals: published without a generation", n)
+	}
+	h.Remove()
+	eventually(t, 10*time.Second, func() string { return missing(t, b, "in", "out", 1, 20) })
+}
+
+func TestStart(t *testing.T) {
+	b := broker(t, embedded.Config{Topics: map[string]int32{"in": 3, "out": 1, "rejects": 1}})
+	fill(t, franz(t, b), "in", 3, 0, 10)
+	cfg := config(b)
+	c, err := connect(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	ctx := context.Background()
+	commit := func(metadata string, offsets map[int32]int64) {
+		t.Helper()
+		req := &kafka.OffsetCommitRequest{GroupID: cfg.Group, GenerationID: -1, Topics: map[string][]kafka.OffsetCommit{}}
+		for p, o := range offsets {
+			req.Topics["in"] = append(req.Topics["in"], kafka.OffsetCommit{Partition: int(p), Offset: o, Metadata: metadata})
+		}
+		if res, err := c.client.OffsetCommit(ctx, req); err != nil || res.Topics["in"][0].Error != nil {
+			t.Fatal(res, err)
+		}
+	}
+	for _, tt := range []struct {
+		name, group, start, metadata string
+		committed                    map[int32]int64
+		want                         map[int32]start
+	}{
+		{"no group, earliest", "g1", "earliest", "", nil, map[int32]start{0: {0, false}, 1: {0, false}, 2: {0, false}}},
+		{"no group, latest", "g2", "latest", "", nil, map[int32]start{0: {10, false}, 1: {10, false}, 2: {10, false}}},
+		{"some committed by hand, latest: the others appeared later", "g3", "latest", "", map[int32]int64{0: 4}, map[int32]start{0: {4, true}, 1: {0, false}, 2: {0, false}}},
+		{"the group began with two partitions, latest", "g4", "latest", "spoor/1 partitions=2", map[int32]int64{0: 4}, map[int32]start{0: {4, true}, 1: {10, false}, 2: {0, false}}},
+		{"some committed, earliest", "g5", "earliest", "spoor/1", map[int32]int64{1: 7}, map[int32]start{0: {0, false}, 1: {7, true}, 2: {0, false}}},
+	} {
+		cfg.Group, c.cfg.Group, c.cfg.Start = tt.group, tt.group, tt.start
+		if tt.committed != nil {
+			commit(tt.metadata, tt.committed)
+		}
+		got, _, err := c.starts(ctx, []int32{0, 1, 2}, 3)
+		if err != nil || !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%s: %v, %v; want %v", tt.name, got, err, tt.want)
+		}
+	}
 }

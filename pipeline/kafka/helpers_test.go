@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"spoor/pipeline"
@@ -39,7 +41,10 @@ func config(b *embedded.Broker) Config {
 	return c
 }
 
-func franz(t testing.TB, b *embedded.Broker, opts ...kgo.Opt) *kgo.Client {
+// addresser is a cluster: the embedded broker, or a real one.
+type addresser interface{ Addrs() []string }
+
+func franz(t testing.TB, b addresser, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	c, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(b.Addrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner())}, opts...)...)
 	if err != nil {
@@ -68,7 +73,7 @@ func fill(t testing.TB, c *kgo.Client, topic string, partitions, from, n int) {
 }
 
 // collect reads a topic from its beginning to its end.
-func collect(t testing.TB, b *embedded.Broker, topic string) map[int32][]pipeline.Record {
+func collect(t testing.TB, b addresser, topic string) map[int32][]pipeline.Record {
 	t.Helper()
 	out := map[int32][]pipeline.Record{}
 	cfg := DefaultConfig()
@@ -210,11 +215,11 @@ func member(t testing.TB, cfg Config, log *slog.Logger, onFetch func(pipeline.To
 	return m, stop
 }
 
-// ids counts the signal ids on the output topic.
-func ids(t testing.TB, b *embedded.Broker) map[string]int {
+// ids counts the signal ids on a topic.
+func ids(t testing.TB, b addresser, topic string) map[string]int {
 	t.Helper()
 	out := map[string]int{}
-	for _, records := range collect(t, b, "out") {
+	for _, records := range collect(t, b, topic) {
 		for _, r := range records {
 			for _, h := range r.Headers {
 				if h.Key == "spoor-signal-id" {
@@ -224,4 +229,86 @@ func ids(t testing.TB, b *embedded.Broker) map[string]int {
 		}
 	}
 	return out
+}
+
+// missing says which of n offsets in each of the input's partitions have no signal, or "".
+func missing(t testing.TB, b addresser, in, out string, partitions, n int) string {
+	t.Helper()
+	got := ids(t, b, out)
+	absent := 0
+	for p := range partitions {
+		for i := range n {
+			if got[fmt.Sprintf("%s/%d/%d", in, p, i)] == 0 {
+				absent++
+			}
+		}
+	}
+	if absent > 0 {
+		return fmt.Sprintf("%d of %d signals are missing", absent, partitions*n)
+	}
+	return ""
+}
+
+// assigned says which member has not the number of partitions it should have, or "".
+func assigned(want map[*Member]int) string {
+	for m, n := range want {
+		if s := m.Status(); !s.Ready || s.Assigned != n {
+			return fmt.Sprintf("a member is at %+v, want %d partitions", s, n)
+		}
+	}
+	return ""
+}
+
+func values(records []pipeline.Record) []string {
+	var out []string
+	for _, r := range records {
+		out = append(out, string(r.Value))
+	}
+	return out
+}
+
+// transactions writes committed, aborted and plain records to partition 0 of a topic, and returns the values
+// that a consumer should see.
+func transactions(t testing.TB, b addresser, topic string) []string {
+	t.Helper()
+	ctx := context.Background()
+	plain := franz(t, b)
+	txn := franz(t, b, kgo.TransactionalID("txn-"+topic))
+	other := franz(t, b, kgo.TransactionalID("other-"+topic))
+	write := func(c *kgo.Client, value string) {
+		if err := c.ProduceSync(ctx, &kgo.Record{Topic: topic, Value: []byte(value)}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(plain, "plain1")
+	check(txn.BeginTransaction())
+	write(txn, "aborted1")
+	write(plain, "plain2") // in the middle of a transaction of somebody else
+	check(other.BeginTransaction())
+	write(other, "committed1")
+	write(txn, "aborted2")
+	check(txn.EndTransaction(ctx, kgo.TryAbort))
+	check(other.EndTransaction(ctx, kgo.TryCommit))
+	check(txn.BeginTransaction())
+	write(txn, "committed2")
+	check(txn.EndTransaction(ctx, kgo.TryCommit))
+	check(txn.BeginTransaction())
+	write(txn, "aborted3")
+	check(txn.EndTransaction(ctx, kgo.TryAbort))
+	write(plain, "plain3")
+	return []string{"plain1", "plain2", "committed1", "committed2", "plain3"}
+}
+
+// counter is a counter's value.
+func counter(c prometheus.Counter) float64 {
+	var m dto.Metric
+	if err := c.Write(&m); err != nil {
+		panic(err)
+	}
+	return m.GetCounter().GetValue()
 }

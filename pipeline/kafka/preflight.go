@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -94,7 +95,6 @@ func (c *client) explainConnection(ctx context.Context, err error) error {
 	var invalid x509.CertificateInvalidError
 	var record tls.RecordHeaderError
 	var dns *net.DNSError
-	var op *net.OpError
 	switch {
 	case errors.As(err, &unknownCA):
 		return fmt.Errorf("the certificate of the broker at %s is signed by an authority that is not trusted: set tls.ca to that authority's PEM file (%w)", brokers, err)
@@ -114,13 +114,15 @@ func (c *client) explainConnection(ctx context.Context, err error) error {
 		return fmt.Errorf("the host of a broker in %s has no address: check the names in brokers (%w)", brokers, err)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("nothing listens at %s: check the addresses and ports in brokers, and that the broker runs (%w)", brokers, err)
-	case closedByPeer(err) && !cfg.TLS.Enabled && c.speaksTLS(ctx):
+	case closedByPeer(err) && !cfg.TLS.Enabled && !c.speaksPlain(ctx) && c.speaksTLS(ctx):
 		return fmt.Errorf("the broker at %s speaks TLS on this port: set tls.enabled: true, and tls.ca if its authority is your own (%w)", brokers, err)
+	case cfg.TLS.Enabled && (closedByPeer(err) || timedOut(err)) && c.speaksPlain(ctx):
+		return fmt.Errorf("the broker at %s does not speak TLS on this port: use its TLS listener's port, or set tls.enabled: false (%w)", brokers, err)
 	case closedByPeer(err) && cfg.SASL.Mechanism == "":
 		return fmt.Errorf("the broker at %s closed the connection: it probably wants SASL, set sasl.mechanism, username and password (%w)", brokers, err)
 	case closedByPeer(err):
 		return fmt.Errorf("the broker at %s closed the connection while user %q authenticated by %s: check sasl.username, the password and sasl.mechanism (%w)", brokers, cfg.SASL.Username, cfg.SASL.Mechanism, err)
-	case errors.Is(err, context.DeadlineExceeded) || errors.As(err, &op) && op.Timeout():
+	case timedOut(err):
 		return fmt.Errorf("no broker answered at %s within %s: check the addresses in brokers, firewalls, and whether the port is a Kafka listener (%w)", brokers, requestTimeout, err)
 	}
 	return fmt.Errorf("cannot talk to the broker at %s: %w", brokers, err)
@@ -128,6 +130,34 @@ func (c *client) explainConnection(ctx context.Context, err error) error {
 
 func closedByPeer(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+func timedOut(err error) bool {
+	var op net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &op) && op.Timeout()
+}
+
+// speaksPlain asks the brokers for their API versions without TLS, which every listener without TLS answers,
+// even before SASL.
+func (c *client) speaksPlain(ctx context.Context) bool {
+	request := []byte{0, 0, 0, 10, 0, 18, 0, 0, 0x53, 0x50, 0x4f, 0x52, 0xff, 0xff} // key 18, version 0, correlation, no client id
+	for _, b := range c.cfg.Brokers {
+		conn, err := (&net.Dialer{Timeout: 3 * time.Second}).DialContext(ctx, "tcp", b)
+		if err != nil {
+			continue
+		}
+		conn.SetDeadline(time.Now().Add(3 * time.Second))
+		var head [8]byte
+		_, err = conn.Write(request)
+		if err == nil {
+			_, err = io.ReadFull(conn, head[:])
+		}
+		conn.Close()
+		if err == nil && bytes.Equal(head[4:], request[8:12]) {
+			return true
+		}
+	}
+	return false
 }
 
 // speaksTLS tries a TLS handshake with the brokers, whatever their certificate: nothing is sent but the

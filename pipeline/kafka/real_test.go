@@ -1,0 +1,121 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"spoor/pipeline"
+)
+
+// The tests of this file run against a real cluster, whose address is in SPOOR_TEST_KAFKA (see
+// bench/realkafka/start.sh). Each makes topics and a group of its own.
+type realCluster struct {
+	addr string
+	cfg  Config
+}
+
+func (c *realCluster) Addrs() []string { return []string{c.addr} }
+
+func real(t *testing.T, partitions int) *realCluster {
+	t.Helper()
+	addr := os.Getenv("SPOOR_TEST_KAFKA")
+	if addr == "" {
+		t.Skip("SPOOR_TEST_KAFKA names no broker")
+	}
+	c := &realCluster{addr: addr, cfg: DefaultConfig()}
+	suffix := fmt.Sprintf("-%s-%d", t.Name(), time.Now().UnixNano())
+	c.cfg.Brokers = []string{addr}
+	c.cfg.Group, c.cfg.Input, c.cfg.Output, c.cfg.Reject = "g"+suffix, "in"+suffix, "out"+suffix, "rejects"+suffix
+	c.cfg.HeartbeatInterval, c.cfg.SessionTimeout, c.cfg.RebalanceTimeout = 300*time.Millisecond, 6*time.Second, 6*time.Second
+	c.cfg.CreateTopics = CreateTopics{Partitions: partitions, Replication: -1}
+	if err := Preflight(context.Background(), c.cfg, 900<<10); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestRealCodecs(t *testing.T) {
+	for codec := range codecs {
+		c := real(t, 2)
+		c.cfg.Compression = codec
+		fill(t, franz(t, c, kgo.ProducerBatchCompression(map[string]kgo.CompressionCodec{
+			"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
+		}[codec])), c.cfg.Input, 2, 0, 500)
+		_, stop := member(t, c.cfg, quiet, nil)
+		eventually(t, 20*time.Second, func() string { return missing(t, c, c.cfg.Input, c.cfg.Output, 2, 500) })
+		stop()
+	}
+}
+
+func TestRealGroup(t *testing.T) {
+	c := real(t, 8)
+	f := franz(t, c)
+	fill(t, f, c.cfg.Input, 8, 0, 200)
+	log := &logged{}
+	a, stopA := member(t, c.cfg, log.logger(), nil)
+	eventually(t, 20*time.Second, func() string { return assigned(map[*Member]int{a: 8}) })
+	b, stopB := member(t, c.cfg, log.logger(), nil)
+	fill(t, f, c.cfg.Input, 8, 200, 200)
+	eventually(t, 20*time.Second, func() string { return assigned(map[*Member]int{a: 4, b: 4}) })
+	fill(t, f, c.cfg.Input, 8, 400, 200)
+	stopA()
+	eventually(t, 20*time.Second, func() string { return assigned(map[*Member]int{b: 8}) })
+	fill(t, f, c.cfg.Input, 8, 600, 200)
+
+	// Growth is seen without anybody's help.
+	cl := &kafka.Client{Addr: kafka.TCP(c.addr)}
+	if _, err := cl.CreatePartitions(context.Background(), &kafka.CreatePartitionsRequest{Topics: []kafka.TopicPartitionsConfig{{Name: c.cfg.Input, Count: 9}}}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 20*time.Second, func() string { return assigned(map[*Member]int{b: 9}) })
+	eventually(t, 20*time.Second, func() string { return missing(t, c, c.cfg.Input, c.cfg.Output, 8, 800) })
+	stopB()
+	duplicates := 0
+	for _, n := range ids(t, c, c.cfg.Output) {
+		duplicates += n - 1
+	}
+	if duplicates != 0 {
+		t.Errorf("%d duplicates though everybody left in order", duplicates)
+	}
+	for _, l := range log.all() {
+		t.Log(l)
+	}
+}
+
+func TestRealTransactions(t *testing.T) {
+	c := real(t, 1)
+	want := transactions(t, c, c.cfg.Input)
+	got := collect(t, c, c.cfg.Input)[0]
+	if fmt.Sprint(values(got)) != fmt.Sprint(want) {
+		t.Errorf("%v, want %v", values(got), want)
+	}
+}
+
+func TestRealOffsetOutOfRange(t *testing.T) {
+	c := real(t, 1)
+	fill(t, franz(t, c), c.cfg.Input, 1, 0, 10)
+	cl, err := connect(c.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.close()
+	s := newSource(cl, pipeline.TopicPartition{Topic: c.cfg.Input}, 1000, pipeline.NewMetrics(nil), quiet)
+	defer s.close()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for {
+		if _, err := s.Next(ctx); err != nil {
+			t.Log(err)
+			if ctx.Err() != nil {
+				t.Fatal("a position beyond the end went unnoticed")
+			}
+			return
+		}
+	}
+}
