@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"slices"
 	"strings"
@@ -228,3 +229,38 @@ func TestSink(t *testing.T) {
 type failingWriter struct{}
 
 func (failingWriter) Write([]byte) (int, error) { return 0, errFull }
+
+// tell is a Committer that says when it got something.
+type tell chan int
+
+func (c tell) Commit(_ context.Context, b *pipeline.Batch) error {
+	c <- len(b.Rejects)
+	return nil
+}
+
+// What the lines of standard input led to is out before the next line is waited for.
+func TestReplayFollowsStandardInput(t *testing.T) {
+	pr, pw := io.Pipe()
+	out, done := make(tell), make(chan error, 1)
+	go func() {
+		_, err := Replay(t.Context(), engine(pipeline.DefaultConfig()), []string{Stdin}, Options{Stdin: pr}, out)
+		done <- err
+	}()
+	for i := range 3 {
+		if _, err := io.WriteString(pw, "{\"value\":[]}\n"); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case n := <-out:
+			if n != 1 {
+				t.Errorf("line %d: %d rejects", i, n)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("nothing came of line %d", i)
+		}
+	}
+	pw.Close()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
