@@ -149,7 +149,12 @@ func writeExpression(rng *rand.Rand, text string) (string, bool) {
 	if rng.Intn(3) == 0 {
 		rest = ""
 	}
+	rest = strings.ReplaceAll(rest, "title: t", []string{"title: t", "title:\tt \t", "k : 1", "title: t  # |"}[rng.Intn(4)])
+	rest = strings.ReplaceAll(rest, "k : 1", "license: 'x'  ")
 	file := before + depth + "- id: a\n" + depth + "  expression:" + value + "\n" + rest
+	if rng.Intn(3) == 0 { // the expression on the line of the dash
+		file = before + depth + "- expression:" + value + "\n" + rest + depth + "  id:\ta\n" + depth + "- {id: b, expression: 'b'}\n"
+	}
 	if rng.Intn(4) == 0 && !strings.Contains(value, "\n") {
 		file = strings.TrimSuffix(file, "\n")
 	}

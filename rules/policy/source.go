@@ -158,13 +158,13 @@ func (s *source) masked() string {
 			continue
 		}
 		if m := blockHeader.FindStringSubmatch(string(l)); m != nil {
-			block = spaces + 1
+			parent := len([]rune(m[1])) // blanks before the key, or before the last dash
+			if m[2] == "" {
+				parent = max(strings.LastIndexByte(m[1], '-'), 0)
+			}
+			block = parent + 1
 			if digit := strings.Trim(m[3], "+-"); digit != "" {
-				parent := len([]rune(m[1])) // the column of the key, or behind the last dash
-				if m[2] == "" {
-					parent -= 2
-				}
-				indent = max(parent, 0) + int(digit[0]-'0')
+				indent = parent + int(digit[0]-'0')
 				header := out[start+len([]rune(m[1]+m[2]))+1:]
 				chomp := strings.Trim(m[3], "123456789")
 				for j := range []rune(m[3]) {
