@@ -40,7 +40,7 @@ func ExampleReader() {
 	// Output:
 	// events/2/7 "host-1" {"title":"a"}
 	// stdin/0/1 "" {"evt":{"name":"exec"},"date":"2026-01-01T00:00:01Z"}
-	// corrupt_record: -:3: the line ends where the end of a value should be
+	// corrupt_record: stdin:3: the line ends where the end of a value should be
 }
 
 func ExampleWriter() {

@@ -126,10 +126,13 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// stdinTopic is the topic of what standard input holds.
+const stdinTopic = "stdin"
+
 // topicOf is the topic of lines without a position: the file's base name without extensions.
 func topicOf(path string) string {
 	if path == Stdin {
-		return "stdin"
+		return stdinTopic
 	}
 	name := filepath.Base(path)
 	if ext := strings.ToLower(filepath.Ext(name)); ext == ".gz" || ext == ".zst" {

@@ -32,7 +32,7 @@ type Options struct {
 
 // Fault is a line that could not be read.
 type Fault struct {
-	File string // as given
+	File string // as given; "stdin" for standard input
 	Line int    // 1-based
 	Err  *event.Error
 }
@@ -44,7 +44,7 @@ type Line struct {
 	pipeline.TopicPartition
 	// Record is valid until the next call of Next. A line that could not be read has its Fault set.
 	pipeline.Record
-	File   string // as given
+	File   string // as given; "stdin" for standard input
 	Number int    // 1-based
 }
 
@@ -83,6 +83,14 @@ type source struct {
 	path  string
 	topic string
 	pass  int // how often the same file was given before
+}
+
+// shown is what people read for the path.
+func (s source) shown() string {
+	if s.path == Stdin {
+		return stdinTopic
+	}
+	return s.path
 }
 
 // Open checks that every file can be read and that their names do not collide, and opens none of them yet.
@@ -208,8 +216,8 @@ func (r *Reader) parse(text []byte, err error) (line, error) {
 
 // fault makes r.line a record that says why the line could not be read.
 func (r *Reader) fault(text []byte, err error) {
-	f := Fault{File: r.file.path, Line: r.number, Err: &event.Error{
-		Reason: event.ReasonCorruptRecord, Detail: fmt.Sprintf("%s:%d: %s", r.file.path, r.number, err)}}
+	f := Fault{File: r.file.shown(), Line: r.number, Err: &event.Error{
+		Reason: event.ReasonCorruptRecord, Detail: fmt.Sprintf("%s:%d: %s", r.file.shown(), r.number, err)}}
 	if r.opts.Fault != nil {
 		r.opts.Fault(Fault{f.File, f.Line, &event.Error{Reason: f.Err.Reason, Detail: err.Error()}})
 	}
@@ -245,15 +253,15 @@ func (r *Reader) own() pipeline.TopicPartition { return pipeline.TopicPartition{
 // place makes rec, whose offset is the line's, the record r.line of tp.
 func (r *Reader) place(tp pipeline.TopicPartition, rec pipeline.Record) error {
 	if rec.Offset > math.MaxInt64-1-r.base[tp] {
-		return fmt.Errorf("%s:%d: the offset is too large", r.file.path, r.number)
+		return fmt.Errorf("%s:%d: the offset is too large", r.file.shown(), r.number)
 	}
 	rec.Offset += r.base[tp]
 	if least := r.next[tp]; rec.Offset < least {
 		return fmt.Errorf("%s:%d: offset %d of %s/%d comes after offset %d: the offsets of a partition have to ascend over all files",
-			r.file.path, r.number, rec.Offset, tp.Topic, tp.Partition, least-1)
+			r.file.shown(), r.number, rec.Offset, tp.Topic, tp.Partition, least-1)
 	}
 	r.next[tp] = rec.Offset + 1
-	r.line = Line{TopicPartition: tp, Record: rec, File: r.file.path, Number: r.number}
+	r.line = Line{TopicPartition: tp, Record: rec, File: r.file.shown(), Number: r.number}
 	return nil
 }
 
