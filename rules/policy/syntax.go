@@ -55,10 +55,14 @@ func syntaxFault(src *source, err error) Diagnostic {
 	case strings.HasPrefix(message, "found unknown escape"):
 		d.Span = src.span(line, max(col-1, 1), line, col+1)
 		d.Message, d.Hint = badEscape, badEscapeHint
-	case strings.HasPrefix(message, "value is not allowed") && belowBlock(src, line):
-		d.Message = "this line is indented less than the block above it"
-		d.Hint = "indent it at least as far as the first line of the block"
+	case strings.HasPrefix(message, "value is not allowed") && blockEndedAbove(src, line, &d):
 	default:
+		for _, w := range wordings {
+			if strings.HasPrefix(message, w.library) {
+				d.Message, d.Hint = w.message, w.hint
+				return d
+			}
+		}
 		d.Message = strings.TrimSuffix(message, ".")
 		if d.Message != "" && !strings.HasPrefix(d.Message, "',") {
 			d.Message = strings.ToLower(d.Message[:1]) + d.Message[1:]
@@ -67,13 +71,42 @@ func syntaxFault(src *source, err error) Diagnostic {
 	return d
 }
 
-// belowBlock says that the nearest line above that is indented less than line starts a block scalar.
-func belowBlock(src *source, line int) bool {
+// wordings say what the library's messages mean to somebody who writes a policy.
+var wordings = []struct{ library, message, hint string }{
+	{"value is not allowed in this context", "nothing can stand here", "check its indentation, and the quotes and brackets before it"},
+	{"non-map value is specified", "a key and its value are expected here", "write key: value at the column of the other keys, or indent the line to make it part of the value above"},
+	{"unexpected key name", "a key needs a blank after its colon", "write key: value"},
+	{"sequence end token ']' not found", "this [ has no ]", ""},
+	{"could not find flow mapping end token", "this { has no }", ""},
+	{"could not find end character of", "this quoted text has no end", ""},
+	{"unexpected scalar value type", "a value is missing before this comma", "remove the comma"},
+	{"could not find flow map content", "a key is missing before this comma", "remove the comma"},
+	{"block sequence entries are not allowed", "a list cannot start on the line of its key", "start it on the next line; quote the text if it is none"},
+}
+
+// blockEndedAbove explains a line that was meant to be part of the block scalar above it, if there is one:
+// the line is indented too little, or a comment that is has ended the block.
+func blockEndedAbove(src *source, line int, d *Diagnostic) bool {
 	own := indentOf(src.line(line))
+	comment := 0
 	for l := line - 1; l > 0; l-- {
 		text := src.line(l)
-		if n := indentOf(text); n < own && n < len(text) {
-			return blockHeader.MatchString(string(text))
+		n := indentOf(text)
+		switch {
+		case n == len(text) || n >= own:
+		case text[n] == '#':
+			comment = l
+		case !blockHeader.MatchString(string(text)):
+			return false
+		case comment > 0:
+			d.Message = "the comment above has ended the block that this line belongs to"
+			d.Hint = "move the comment above the block"
+			d.Notes = []Note{{src.span(comment, indentOf(src.line(comment))+1, comment, len(src.line(comment))+1), "the comment"}}
+			return true
+		default:
+			d.Message = "this line is indented less than the block above it"
+			d.Hint = "indent it at least as far as the first line of the block"
+			return true
 		}
 	}
 	return false

@@ -266,6 +266,14 @@ func (b *builder) inline(n ast.Node, flow bool) *node {
 	if fault != nil {
 		return b.unreadable(fault)
 	}
+	// YAML has no ': ' in a plain text; between { } the library lets it pass, and a comma that is missing
+	// before a key would go unseen.
+	if colon := strings.Index(sc.text+" ", ": "); sc.style == plain && flow && colon >= 0 && len(sc.segments) == 1 {
+		c := sc.span.Col + len([]rune(sc.text[:colon]))
+		b.fault(b.src.span(sc.span.Line, c, sc.span.Line, c+1), CodeSyntax, "': ' inside a plain value",
+			"quote the text; if a key starts here, a comma is missing before it")
+		return &node{kind: faultyNode, span: sc.span}
+	}
 	return &node{kind: scalarNode, span: sc.span, flow: flow, scalar: sc}
 }
 
