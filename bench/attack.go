@@ -260,13 +260,13 @@ func ransomware(s *script) {
 	s.run(c, sys32+"net.exe", "net stop VeeamTransportSvc /y")
 	s.exit(c)
 	s.wait(quick, slow)
-	for i := range 60 {
+	for i := range 24 {
 		ext := pick(h.rng, extensions)
 		path := fmt.Sprintf(`%s\Documents\%s%02d.%s`, home, pick(h.rng, words), i, ext)
 		s.file("write", w, path)
 		s.rename(w, path, path+".locked")
-		if i%20 == 0 {
-			s.file("create", w, fmt.Sprintf(`%s\Documents\%02d\RESTORE_YOUR_FILES.txt`, home, i/20))
+		if i%8 == 0 {
+			s.file("create", w, fmt.Sprintf(`%s\Documents\%02d\RESTORE_YOUR_FILES.txt`, home, i/8))
 		}
 	}
 	s.registry("set_key_value", w, `HKU\`+h.user.sid+`\Control Panel\Desktop`, "Wallpaper")
