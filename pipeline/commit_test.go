@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"spoor/pipeline"
+	"spoor/pipeline/pipelinetest"
 )
 
 // script is a Source that yields what it is told.
@@ -141,6 +142,7 @@ func TestDrain(t *testing.T) {
 		rs = append(rs, at(o))
 	}
 	cfg := testConfig()
+	cfg.CommitRecords = 15
 	cfg.Probe = func(l *pipeline.Look) {
 		if l.Stage == pipeline.StageDecode && l.Offset == 100 {
 			cancel()
@@ -152,8 +154,14 @@ func TestDrain(t *testing.T) {
 	if err != context.Canceled { // itself: the partition is whole
 		t.Errorf("error %v", err)
 	}
-	if len(out.got) != 1 || out.got[0] != p.Next() || out.got[0] <= 100 || out.got[0] > 200 || out.ctx[0] != nil {
-		t.Errorf("commits %d, their contexts %v: want one, soon after offset 100", out.got, out.ctx)
+	n := len(out.got)
+	if n < 8 || out.got[n-1] != p.Next() || p.Next() <= 105 || p.Next() > 200 {
+		t.Errorf("commits %d: the last should be soon after offset 100, in mid-batch", out.got)
+	}
+	for i, err := range out.ctx {
+		if err != nil {
+			t.Errorf("commit %d ran under a context that had ended", i)
+		}
 	}
 }
 
@@ -189,5 +197,24 @@ func TestSourceFails(t *testing.T) {
 	err = p.Step(context.Background(), pipeline.Fetch{Records: []pipeline.Record{at(0)}}, out)
 	if err == nil || !strings.Contains(err.Error(), "offset 0 again") {
 		t.Errorf("a source that goes back: %v", err)
+	}
+}
+
+// The state hands its changes out once, with the batch that made them.
+func TestChanges(t *testing.T) {
+	cfg := testConfig()
+	cfg.CommitRecords = 1
+	p := pipeline.New(cfg, compile(t, testPolicy), nil).Partition(pipeline.TopicPartition{Topic: "events"}, "")
+	var changes []int
+	out := committerFunc(func(_ context.Context, b *pipeline.Batch) error {
+		changes = append(changes, len(b.Changes))
+		return nil
+	})
+	b := pipelinetest.NewBroker(record(1, execCmd), record(2, remove), record(3, execCalc), record(4, "?"))
+	if err := p.Run(context.Background(), b.Source(nil), out); err != nil {
+		t.Fatal(err)
+	}
+	if len(changes) != 4 || changes[0] == 0 || changes[1] != 0 || changes[2] == 0 || changes[3] != 0 {
+		t.Errorf("changes by batch: %d; two records start a process", changes)
 	}
 }
