@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"spoor/pipeline/event"
 )
@@ -63,7 +64,7 @@ func appendKey(b []byte, n name) []byte {
 }
 
 func decodeKey(b []byte) (name, error) {
-	r := reader{rest: b}
+	r := reader{rest: string(b)}
 	if kind := r.byte(); kind != kindProcess && r.err == nil {
 		return name{}, fmt.Errorf("unknown kind %q", kind)
 	}
@@ -106,9 +107,9 @@ func appendValue(b []byte, n *Node) []byte {
 	return append(b, 0)
 }
 
-// decodeValue fills n, whose key is set, with fresh memory.
+// decodeValue fills n, whose key is set. What it keeps of b is cloned or interned.
 func (s *State) decodeValue(b []byte, n *Node) error {
-	r := reader{rest: b}
+	r := reader{rest: string(b)} // one copy, which the texts are cut from and does not outlive the call
 	if v := r.byte(); v != processVersion && r.err == nil {
 		return fmt.Errorf("written in format %d, this engine reads up to %d", v, processVersion)
 	}
@@ -133,24 +134,29 @@ func (s *State) decodeValue(b []byte, n *Node) error {
 		}
 		return r.done()
 	}
-	p := &n.proc
 	file := event.File{Path: r.text(), DevicePath: r.text(), Name: r.text()}
-	if file != (event.File{}) {
-		p.Executable = &file
-	}
-	p.Cmdline = r.text()
-	p.User = r.text()
+	cmdline, user := r.text(), r.text()
+	var container *event.Container
 	switch r.byte() {
 	case 0:
 	case 1:
-		p.Container = &event.Container{ID: r.text(), CreatedAt: event.Time(r.varint())}
+		container = &event.Container{ID: r.text(), CreatedAt: event.Time(r.varint())}
 		if v := r.text(); v != "" {
-			p.Container.Variables = event.Variables(v)
+			container.Variables = event.Variables(v)
 		}
 	default:
 		return errBroken
 	}
-	return r.done()
+	if err := r.done(); err != nil {
+		return err
+	}
+	// Interned for now, so that a restore does not hold what many processes share many times over; rebuild
+	// interns anew, with the right counts.
+	n.proc.Executable = s.internFile(&file)
+	n.proc.Cmdline = strings.Clone(cmdline)
+	n.proc.User = s.internText(user)
+	n.proc.Container = s.internContainer(container)
+	return nil
 }
 
 var errBroken = errors.New("broken or cut short")
@@ -162,7 +168,7 @@ func appendText(b []byte, s string) []byte {
 
 // reader reads what the append functions wrote. After the first fault it yields zeros.
 type reader struct {
-	rest []byte
+	rest string
 	err  error
 }
 
@@ -177,32 +183,39 @@ func (r *reader) byte() byte {
 }
 
 func (r *reader) varint() int64 {
-	v, n := binary.Varint(r.rest)
-	r.skip(n)
+	u := r.uvarint()
+	v := int64(u >> 1)
+	if u&1 != 0 {
+		v = ^v
+	}
 	return v
 }
 
 func (r *reader) uvarint() uint64 {
-	v, n := binary.Uvarint(r.rest)
-	r.skip(n)
-	return v
-}
-
-func (r *reader) skip(n int) {
-	if n <= 0 {
-		r.err, r.rest = errBroken, nil
-		return
+	var v uint64
+	for i := 0; i < len(r.rest) && i < binary.MaxVarintLen64; i++ {
+		c := r.rest[i]
+		if c < 0x80 {
+			if i == binary.MaxVarintLen64-1 && c > 1 {
+				break // more than 64 bits
+			}
+			r.rest = r.rest[i+1:]
+			return v | uint64(c)<<(7*i)
+		}
+		v |= uint64(c&0x7f) << (7 * i)
 	}
-	r.rest = r.rest[n:]
+	r.err, r.rest = errBroken, ""
+	return 0
 }
 
+// text is cut from what is read, and keeps it in memory.
 func (r *reader) text() string {
 	n := r.uvarint()
 	if n > uint64(len(r.rest)) {
-		r.err, r.rest = errBroken, nil
+		r.err, r.rest = errBroken, ""
 		return ""
 	}
-	s := string(r.rest[:n])
+	s := r.rest[:n]
 	r.rest = r.rest[n:]
 	return s
 }
