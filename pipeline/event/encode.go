@@ -35,9 +35,10 @@ type signalAgent struct {
 	Origin        string            `json:"origin,omitempty"`
 }
 
-// AppendSignal appends e as a signal: rule_id and title are written even when empty. The same event gives
-// the same bytes: one line of valid UTF-8 with the members in the order of the types, nothing escaped that
-// JSON does not ask for but U+2028 and U+2029. It fails when a part that e carries as raw JSON is broken, which no decoded event has.
+// AppendSignal appends e as a signal: rule_id and title are written even when empty. The same event gives the
+// same bytes: one line of valid UTF-8, members in the order of the types, nothing escaped that JSON does not
+// ask for but U+2028 and U+2029. It fails when a part that e carries as raw JSON is broken, which no decoded
+// event has.
 func AppendSignal(dst []byte, e *Event) ([]byte, error) {
 	agent := (*signalAgent)(e.Agent)
 	if agent == nil {

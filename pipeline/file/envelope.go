@@ -20,16 +20,13 @@ import (
 //	{"topic":"events","partition":3,"offset":17,"ts":"2026-01-01T00:00:00.000Z","key":"host-1",
 //	 "headers":{"a":"b"},"value":{...}}
 //
-// key      text; absent or null: no key. "raw_key": the key in base64, when it is not UTF-8.
-// ts       RFC 3339, or a number: milliseconds since 1970. Absent: the event's date.
-// value    the event; null: no value. "raw": the value in base64, when it is not one line of JSON that is an
-//
-//	object.
-//
-// topic, partition, offset: all or none.
-// headers  an object of texts, or a list of {"key","value"} when a key comes twice or a value is null or not
-//
-//	UTF-8 ("raw": base64).
+//   - key: text; absent or null: no key. raw_key: the key in base64, when it is not UTF-8.
+//   - ts: RFC 3339, or a number: milliseconds since 1970. Absent: the event's date.
+//   - value: the event; null: no value. raw: the value in base64, when it is not one line of JSON that is an
+//     object.
+//   - topic, partition, offset: all or none.
+//   - headers: an object of texts, or a list of {"key","value"} when a key comes twice or a value is null or
+//     not UTF-8 ("raw": base64).
 //
 // Other members are ignored. Any other line is a bare event: no key, no headers, ts is its date.
 
