@@ -20,6 +20,7 @@ import (
 	"spoor/pipeline"
 	"spoor/pipeline/embedded"
 	"spoor/rules"
+	"spoor/rules/policy"
 )
 
 func testSet() *rules.Set { return &rules.Set{} }
@@ -350,6 +351,66 @@ func TestStart(t *testing.T) {
 		got, _, err := c.starts(ctx, []int32{0, 1, 2}, 3)
 		if err != nil || !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%s: %v, %v; want %v", tt.name, got, err, tt.want)
+		}
+	}
+}
+
+// The pipeline's own partitions, warm over a rebalance: garbage in, rejects out, every one once.
+func TestEnginePartitions(t *testing.T) {
+	t.Parallel()
+	b := broker(t, embedded.Config{Topics: map[string]int32{"in": 4, "out": 4, "rejects": 2}})
+	f := franz(t, b)
+	fill(t, f, "in", 4, 0, 100)
+	set, problems := rules.Compile(&policy.Set{})
+	if set == nil {
+		t.Fatal(problems)
+	}
+	var stops []func()
+	for range 2 {
+		engine := pipeline.New(pipeline.DefaultConfig(), set, pipeline.NewMetrics(nil))
+		m := NewMember(config(b), engine, quiet)
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- m.Run(ctx) }()
+		stops = append(stops, func() {
+			cancel()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
+		eventually(t, 5*time.Second, func() string {
+			if s := m.Status(); !s.Ready || s.Assigned != 4/len(stops) {
+				return fmt.Sprintf("%+v", s)
+			}
+			return ""
+		})
+		fill(t, f, "in", 4, 100*len(stops), 100)
+	}
+	seen := func() map[string]int {
+		out := map[string]int{}
+		for _, records := range collect(t, b, "rejects") {
+			for _, r := range records {
+				h := map[string]string{}
+				for _, x := range r.Headers {
+					h[x.Key] = string(x.Value)
+				}
+				out[h[pipeline.HeaderPartition]+"/"+h[pipeline.HeaderOffset]+" "+h[pipeline.HeaderReason]]++
+			}
+		}
+		return out
+	}
+	eventually(t, 10*time.Second, func() string {
+		if n := len(seen()); n < 1200 {
+			return fmt.Sprintf("%d of 1200 rejects", n)
+		}
+		return ""
+	})
+	for _, stop := range stops {
+		stop()
+	}
+	for id, n := range seen() {
+		if n != 1 || !strings.HasSuffix(id, " invalid_json") {
+			t.Errorf("%s, %d times", id, n)
 		}
 	}
 }
