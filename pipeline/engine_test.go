@@ -15,6 +15,7 @@ import (
 
 	"spoor/pipeline"
 	"spoor/pipeline/pipelinetest"
+	"spoor/pipeline/state"
 	"spoor/rules"
 )
 
@@ -240,5 +241,35 @@ func TestStuck(t *testing.T) {
 	}
 	if stuck, running := e.Stuck(0); len(stuck) != 0 || running != 0 {
 		t.Errorf("after Run: %v, %d running", stuck, running)
+	}
+}
+
+// What was counted stays counted when a panic costs the partition its state.
+func TestCountersOverLostState(t *testing.T) {
+	cfg := testConfig()
+	cfg.CommitRecords = 1
+	cfg.Probe = func(l *pipeline.Look) {
+		if l.Stage == pipeline.StageEnrich && l.Offset == 1 {
+			panic("index out of range")
+		}
+	}
+	e := pipeline.New(cfg, compile(t, testPolicy), nil)
+	b := pipelinetest.NewBroker(record(1, execCmd), record(2, execCalc), record(3, create))
+	p := e.Partition(pipeline.TopicPartition{Topic: "events"}, "")
+	if err := p.Run(context.Background(), b.Source(nil), &pipelinetest.Committer{Broker: b}); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]pipeline.Counters{"partition": p.Counters(), "engine": e.Counters()} {
+		l := c.Lineage
+		if sum := l.Hit + l.Unknown + l.Reused + l.Ambiguous + l.NoHost; sum != 3 || c.Events != 3 {
+			t.Errorf("%s: %+v: each of the 3 events asks once", name, c)
+		}
+	}
+	var lookups float64
+	for _, r := range state.Results() {
+		lookups += testutil.ToFloat64(e.Metrics().LineageLookups.WithLabelValues(r.String()))
+	}
+	if lookups != 3 {
+		t.Errorf("%v lookups in the metrics", lookups)
 	}
 }
