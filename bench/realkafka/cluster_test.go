@@ -104,6 +104,10 @@ func (b *broker) createTopic(name string, partitions int32) {
 	req := kmsg.NewPtrCreateTopicsRequest()
 	topic := kmsg.NewCreateTopicsRequestTopic()
 	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = name, partitions, 1
+	// Simulated records are older than the default retention.
+	retention, forever := kmsg.NewCreateTopicsRequestTopicConfig(), "-1"
+	retention.Name, retention.Value = "retention.ms", &forever
+	topic.Configs = append(topic.Configs, retention)
 	req.Topics = append(req.Topics, topic)
 	resp, err := req.RequestWith(context.Background(), cl)
 	if err != nil {

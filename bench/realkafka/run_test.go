@@ -26,7 +26,7 @@ func (b *broker) publish(topic string, events int) {
 	cl := b.client(kgo.ProducerBatchCompression(kgo.Lz4Compression()))
 	defer cl.Close()
 	n := 0
-	err := bench.Generate(bench.Config{Seed: 7, Hosts: 40, Events: events}, func(r bench.Record) error {
+	err := bench.Generate(bench.Config{Seed: 7, Hosts: 40, Events: events, Attacks: bench.AttackNames()}, func(r bench.Record) error {
 		n++
 		cl.Produce(context.Background(), &kgo.Record{Topic: topic, Key: []byte(r.Key), Value: bytes.Clone(r.Value), Timestamp: r.Time}, nil)
 		return nil
@@ -58,7 +58,12 @@ func config(b *broker, group, output string, lineage bool) string {
 	if lineage {
 		state = "on"
 	}
+	policies, err := filepath.Abs("testdata")
+	if err != nil {
+		b.t.Fatal(err)
+	}
 	return fmt.Sprintf(`
+policies: [%q]
 lineage: %s
 kafka:
   brokers: [%q]
@@ -68,7 +73,7 @@ kafka:
   session_timeout: 6s
   heartbeat_interval: 500ms
 admin: {listen: ""}
-`, state, b.addr(), group, output)
+`, policies, state, b.addr(), group, output)
 }
 
 // signal is a published record as another consumer sees it.
@@ -170,7 +175,7 @@ func compare(t *testing.T, published, replayed []signal) {
 // Two members share the topic; one is killed half way, a third joins, all are stopped. Then the same with a
 // restart of the broker in the middle.
 func TestKilledMembersLoseNothing(t *testing.T) {
-	const events = 400_000
+	const events = 200_000
 	bin := buildEngine(t)
 	f := func(name string, disturb func(b *broker)) {
 		t.Run(name, func(t *testing.T) {

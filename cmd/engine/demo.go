@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
@@ -79,8 +78,13 @@ func (a *app) demo(ctx context.Context, keep bool) error {
 	eng := pipeline.New(pc, set, pipeline.NewMetrics(reg))
 	member := kafka.NewMember(cfg.Cluster(), eng, log)
 
-	d := &demo{app: a, records: records, published: make(map[string]time.Time, len(records))}
-	fmt.Fprintf(a.stdout, "broker %s · %d rules · %d events of %d hosts\n\n", broker.Addr(), len(set.Rules()), len(records), d.hosts())
+	hosts := map[string]bool{}
+	d := &demo{app: a, total: int64(len(records)), published: make(map[string]time.Time, len(records))}
+	for _, r := range records {
+		hosts[string(r.Key)] = true
+		d.hostWidth = max(d.hostWidth, len(r.Key))
+	}
+	fmt.Fprintf(a.stdout, "broker %s · %d rules · %d events of %d hosts\n\n", broker.Addr(), len(set.Rules()), len(records), len(hosts))
 
 	var wg sync.WaitGroup
 	failed := make(chan error, 2)
@@ -150,12 +154,7 @@ What next?
 
 // demoRecords reads the bundled traffic.
 func demoRecords() ([]pipeline.Record, error) {
-	z, err := zstd.NewReader(bytes.NewReader(demoTraffic))
-	if err != nil {
-		return nil, fmt.Errorf("read the bundled traffic: %w", err)
-	}
-	defer z.Close()
-	r, err := file.Open([]string{file.Stdin}, file.Options{Stdin: z})
+	r, err := file.Open([]string{file.Stdin}, file.Options{Stdin: bytes.NewReader(demoTraffic)})
 	if err != nil {
 		return nil, fmt.Errorf("read the bundled traffic: %w", err)
 	}
@@ -179,8 +178,9 @@ func demoRecords() ([]pipeline.Record, error) {
 
 // demo is what one demo has seen. Its methods are called from several goroutines.
 type demo struct {
-	app     *app
-	records []pipeline.Record // constant
+	app       *app
+	total     int64 // events; constant
+	hostWidth int   // constant
 
 	mu        sync.Mutex
 	published map[string]time.Time // guarded by mu: when an event was acknowledged, by signal id
@@ -191,14 +191,6 @@ type demo struct {
 type arrival struct {
 	id string
 	at time.Time
-}
-
-func (d *demo) hosts() int {
-	hosts := map[string]bool{}
-	for _, r := range d.records {
-		hosts[string(r.Key)] = true
-	}
-	return len(hosts)
 }
 
 // acked notes when an event reached its topic: what latency is measured from.
@@ -220,7 +212,7 @@ func (d *demo) show(_ pipeline.TopicPartition, records []pipeline.Record) error 
 		if err := dec.Decode(r.Value, &e); err != nil {
 			return fmt.Errorf("a signal cannot be read: %w", err)
 		}
-		fmt.Fprintln(d.app.stdout, signalLine(&e, string(r.Key)))
+		fmt.Fprintln(d.app.stdout, signalLine(&e, string(r.Key), d.hostWidth))
 		for _, h := range r.Headers {
 			if h.Key == "spoor-signal-id" {
 				d.arrivals = append(d.arrivals, arrival{string(h.Value), now})
@@ -235,7 +227,7 @@ func (d *demo) show(_ pipeline.TopicPartition, records []pipeline.Record) error 
 func (d *demo) complete(c pipeline.Counters) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return c.Events == int64(len(d.records)) && c.Signals == d.signals
+	return c.Events == d.total && c.Signals == d.signals
 }
 
 func (d *demo) summary(c pipeline.Counters, elapsed time.Duration) {

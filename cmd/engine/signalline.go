@@ -10,8 +10,8 @@ import (
 // chainShown is how many processes of a chain a line shows: what is left out stands for "…".
 const chainShown = 5
 
-// signalLine is a signal for people: time, host, severity, title, rule, process chain.
-func signalLine(e *event.Event, host string) string {
+// signalLine is a signal for people: time, host padded to hostWidth, severity, title, rule, process chain.
+func signalLine(e *event.Event, host string, hostWidth int) string {
 	rule, title, severity := "", e.Title, ""
 	if e.Agent != nil {
 		rule = e.Agent.RuleID
@@ -28,7 +28,7 @@ func signalLine(e *event.Event, host string) string {
 			}
 		}
 	}
-	return fmt.Sprintf("%s  %-12s  %-8s  %s  [%s]  %s", e.Date.Time().Format("15:04:05"), host,
+	return fmt.Sprintf("%s  %-*s  %-8s  %s  [%s]  %s", e.Date.Time().Format("15:04:05"), hostWidth, host,
 		strings.ToUpper(severity), title, rule, processChain(e.Process))
 }
 
