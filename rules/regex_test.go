@@ -91,7 +91,7 @@ func TestRegexRandom(t *testing.T) {
 		`[^\PL]`, "[α-ω]", "[Ѐ-Я]", `\QK.\E`, "^", "$", `\A`, `\z`, "(?:", "(", ")", "|", "*", "+", "?", "{0,2}", "*?", "(?s)", "(?m)", "(?U)", "(?i)", "(?s:", "[aA]", "[a-cX]",
 	}
 	tried, yes := 0, 0
-	for range 1_500 {
+	for range 500 {
 		pattern := randomOf(r, atoms, 7)
 		oracle, err := regexp.Compile("(?i:" + pattern + ")")
 		if _, alone := regexp.Compile(pattern); err != nil || alone != nil {
@@ -116,7 +116,7 @@ func TestRegexRandom(t *testing.T) {
 			}
 		}
 	}
-	if tried < 500 || yes < 2000 {
+	if tried < 150 || yes < 1000 {
 		t.Errorf("too few cases: %d patterns, %d matches", tried, yes)
 	}
 }
@@ -125,7 +125,7 @@ func TestRegexRandom(t *testing.T) {
 func TestDropCaseSensitive(t *testing.T) {
 	r := rand.New(rand.NewPCG(6, 6))
 	parts := []string{"a", "K", "[^k]", `\W`, `[^\W]`, "É", `\x41`, `\Q(?-i:\E`, "[(?-i)]", `\(`, "(?P<n>s)", "|", ".", `\p{Lu}`, "[[:upper:]]", `[\]]`, `[]a]`}
-	for range 300 {
+	for range 100 {
 		var plain, marked strings.Builder
 		for n := r.IntN(5) + 1; n > 0; n-- {
 			part := parts[r.IntN(len(parts))]
