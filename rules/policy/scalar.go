@@ -1,10 +1,6 @@
 package policy
 
-import (
-	"strings"
-
-	"github.com/goccy/go-yaml/token"
-)
+import "strings"
 
 // style is how a scalar is written.
 type style int
@@ -26,16 +22,11 @@ type scalar struct {
 	segments []segment
 }
 
-// readInline reads a plain or quoted scalar that starts at line and col. Its text and places come from
-// the source; value, which the YAML library read, is taken where a scalar goes over several lines, and
+// readInline reads a scalar that starts at line and col, plain when quote is 0. Its text and places come
+// from the source; value, which the YAML library read, is taken where a scalar goes over several lines, and
 // says how far a plain one goes.
-func (s *source) readInline(line, col int, typ token.Type, value string) (scalar, *Diagnostic) {
-	quote := '"'
-	switch typ {
-	case token.SingleQuoteType:
-		quote = '\''
-	case token.DoubleQuoteType:
-	default:
+func (s *source) readInline(line, col int, quote rune, value string) (scalar, *Diagnostic) {
+	if quote == 0 {
 		return s.readPlain(line, col, value)
 	}
 	for away := 0; away <= maxAway; away++ {

@@ -115,7 +115,8 @@ const (
 // the source, so that the mask is never seen.
 //
 //   - A tab behind the indentation is a space: the library drops tabs from plain scalars and does not count
-//     them as columns. A tab in the indentation stays, for the library to refuse where YAML refuses it.
+//     them as columns. A tab in the indentation stays, for the library to refuse where YAML refuses it;
+//     before a comment it is a space.
 //   - In a block scalar tabs are tabMask: the library takes one after the indentation for more of it.
 //   - Blanks at the end of a line are left out, except in a block scalar and behind a backslash, which they
 //     may belong to: the library counts them into the column where a value starts.
@@ -141,6 +142,7 @@ func (s *source) masked() string {
 			l = l[:end]
 		}
 		start := len(out)
+		comment := strings.HasPrefix(strings.TrimLeft(string(l), " \t"), "#")
 		leading := true
 		for c, r := range l {
 			switch {
@@ -148,7 +150,7 @@ func (s *source) masked() string {
 				r = tabMask
 			case r == ' ' && c == indent && spaces < len(l):
 				r = spaceMask
-			case r == '\t' && !leading:
+			case r == '\t' && (!leading || comment):
 				r = ' '
 			}
 			leading = leading && (r == ' ' || r == '\t')

@@ -207,11 +207,7 @@ func expressionFault(src *source, line int) (Diagnostic, bool) {
 	case '!', '&', '*', '@', '`', '%', '[', ']', '{', '}', ',':
 		return sigilFault(src, line, col), true
 	case '"', '\'':
-		kind := token.SingleQuoteType
-		if first == '"' {
-			kind = token.DoubleQuoteType
-		}
-		sc, bad := src.readInline(line, col, kind, "")
+		sc, bad := src.readInline(line, col, first, "")
 		if bad == nil && sc.span.EndLine == line && strings.TrimSpace(string(text[sc.span.EndCol-1:])) != "" {
 			return fault(sc.span.EndCol, 1, CodeExpressionQuote,
 				"the expression starts with a quoted text, which YAML takes for the whole value", asBlock(src, line, col))

@@ -20,7 +20,7 @@ const (
 )
 
 // node is one value of a file, with its exact place: what the rest of the package reads. The YAML library
-// is not seen outside this file.
+// is not seen outside this file, but for its errors (syntax.go).
 type node struct {
 	kind    kind
 	span    Span
@@ -262,7 +262,8 @@ func (b *builder) inline(n ast.Node, flow bool) *node {
 	if s, ok := n.(*ast.StringNode); ok {
 		value = s.Value
 	}
-	sc, fault := b.src.readInline(line, col, t.Type, value)
+	quote := map[token.Type]rune{token.SingleQuoteType: '\'', token.DoubleQuoteType: '"'}[t.Type]
+	sc, fault := b.src.readInline(line, col, quote, value)
 	if fault != nil {
 		return b.unreadable(fault)
 	}
@@ -296,7 +297,7 @@ func (b *builder) null(n *ast.NullNode, flow bool) *node {
 	if n.Token.Type == token.NullType {
 		for _, word := range []string{"~", "null", "Null", "NULL"} {
 			if strings.HasPrefix(string(b.src.line(line)[col-1:]), word) {
-				sc, _ := b.src.readInline(line, col, token.StringType, word)
+				sc, _ := b.src.readInline(line, col, 0, word)
 				return &node{kind: scalarNode, span: sc.span, flow: flow, scalar: sc}
 			}
 		}
