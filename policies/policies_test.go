@@ -3,10 +3,12 @@ package policies_test
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"spoor/pipeline"
 	"spoor/policies"
@@ -15,7 +17,7 @@ import (
 	"spoor/rules/ruletest"
 )
 
-var update = flag.Bool("update", false, "write policy.schema.json")
+var update = flag.Bool("update", false, "write policy.schema.json and the table in README.md")
 
 // load compiles the bundled policies and holds that nothing at all is found in them.
 func load(t *testing.T) (*policy.Set, *rules.Set) {
@@ -170,5 +172,88 @@ func TestEveryFileNamesItsSchema(t *testing.T) {
 	}
 	if !bytes.Equal(schema, policy.Schema()) {
 		t.Error("policy.schema.json is not what engine schema policy prints: go test ./policies -update")
+	}
+}
+
+// TestTheTableIsCurrent holds the list of rules in README.md.
+func TestTheTableIsCurrent(t *testing.T) {
+	src, _ := load(t)
+	var table strings.Builder
+	for _, p := range src.Policies {
+		if len(p.Rules) == 0 {
+			continue
+		}
+		fmt.Fprintf(&table, "\n### %s\n\n%s\n\n| Rule | Severity | Finds | Techniques |\n|---|---|---|---|\n", p.Path, strings.TrimSpace(p.Description.Value))
+		for i := range p.Rules {
+			r := &p.Rules[i]
+			var techniques []string
+			for _, tag := range r.Tags {
+				if id, ok := strings.CutPrefix(tag, "technique:"); ok {
+					techniques = append(techniques, id)
+				}
+			}
+			fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n", r.ID.Value, r.Severity, r.Title, strings.Join(techniques, " "))
+		}
+	}
+	b, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const mark = "<!-- rules: written by go test ./policies -update -->\n"
+	before, got, ok := strings.Cut(string(b), mark)
+	if !ok {
+		t.Fatalf("README.md lacks %s", mark)
+	}
+	if got == table.String() {
+		return
+	}
+	if !*update {
+		t.Error("the table in README.md is not what the policies say: go test ./policies -update")
+		return
+	}
+	if err := os.WriteFile("README.md", []byte(before+mark+table.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTheExampleWorks holds that the policy that README.md shows changes the bundled ones without a fault.
+func TestTheExampleWorks(t *testing.T) {
+	b, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(b), "```yaml\n")
+	example, _, ok := strings.Cut(rest, "```\n")
+	if !ok {
+		t.Fatal("README.md shows no policy")
+	}
+	all := fstest.MapFS{"our-company.yaml": {Data: []byte(example)}}
+	entries, err := policies.FS.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		b, err := policies.FS.ReadFile(e.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[e.Name()] = &fstest.MapFile{Data: b}
+	}
+	_, before := load(t)
+	src, found := policy.LoadFS(all)
+	if src == nil || len(found) > 0 {
+		t.Fatal(found)
+	}
+	after, found := rules.Compile(src)
+	if after == nil || len(found) > 0 {
+		t.Fatal(found)
+	}
+	if len(after.Rules()) != len(before.Rules())-1 {
+		t.Errorf("%d rules, want one less than %d", len(after.Rules()), len(before.Rules()))
+	}
+	for _, r := range after.Rules() {
+		if r.ID == "psexec_service_started" && r.Severity != policy.Low {
+			t.Errorf("%s is %s", r.ID, r.Severity)
+		}
 	}
 }
