@@ -41,6 +41,9 @@ the file's name and the offset the line, from 0.`,
 		Example: "  engine diff --old policies/ --new policies.next/ traffic.ndjson.zst",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, files []string) error {
+			if err := need(cmd, "old", "new"); err != nil {
+				return err
+			}
 			if slices.Contains(files, file.Stdin) {
 				return &usageError{fmt.Errorf("the traffic is read twice: it cannot be standard input"), cmd.CommandPath()}
 			}
@@ -69,8 +72,6 @@ the file's name and the offset the line, from 0.`,
 	cmd.Flags().StringSliceVar(&before, "old", nil, "the policies as they are: files and folders")
 	cmd.Flags().StringSliceVar(&after, "new", nil, "the policies as they will be")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.MarkFlagRequired("old")
-	cmd.MarkFlagRequired("new")
 	return cmd
 }
 

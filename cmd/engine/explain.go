@@ -25,6 +25,9 @@ which.`,
 			"  engine explain --policies policies/ --rule office_spawns_shell --event traffic.ndjson.zst --record 4711",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := need(cmd, "rule", "event"); err != nil {
+				return err
+			}
 			if record < 0 {
 				return &usageError{fmt.Errorf("--record counts from 1, not %d", record), cmd.CommandPath()}
 			}
@@ -73,7 +76,5 @@ which.`,
 	cmd.Flags().StringVarP(&event, "event", "e", "", "file with the event; - is standard input")
 	cmd.Flags().IntVar(&record, "record", 0, "which record of the file, from 1; default: the last")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.MarkFlagRequired("rule")
-	cmd.MarkFlagRequired("event")
 	return cmd
 }

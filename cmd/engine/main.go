@@ -68,6 +68,16 @@ type usageError struct {
 
 func (e *usageError) Error() string { return e.err.Error() }
 
+// need is a usageError when one of the flags is not given.
+func need(cmd *cobra.Command, flags ...string) error {
+	for _, f := range flags {
+		if !cmd.Flags().Changed(f) {
+			return &usageError{fmt.Errorf("--%s is needed", f), cmd.CommandPath()}
+		}
+	}
+	return nil
+}
+
 func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "engine",

@@ -41,7 +41,7 @@ func (f *replayFlags) load(a *app) (Config, *rules.Set, error) {
 
 func (a *app) replayCommand() *cobra.Command {
 	var flags replayFlags
-	var format, out, rejects, summary string
+	var format, out, shadow, rejects, summary string
 	cmd := &cobra.Command{
 		Use:   "replay FILE...",
 		Short: "Run policies over recorded traffic",
@@ -64,7 +64,7 @@ func (a *app) replayCommand() *cobra.Command {
 			for _, o := range []struct {
 				path string
 				into *io.Writer
-			}{{out, &sink.Signals}, {rejects, &sink.Rejects}} {
+			}{{out, &sink.Signals}, {shadow, &sink.Shadow}, {rejects, &sink.Rejects}} {
 				if o.path == "" {
 					continue
 				}
@@ -98,6 +98,7 @@ func (a *app) replayCommand() *cobra.Command {
 	flags.register(cmd)
 	cmd.Flags().StringVar(&format, "format", "value", "value: signals alone; record: with key, headers and position")
 	cmd.Flags().StringVarP(&out, "output", "o", "-", "file for the signals (.gz and .zst compress), - is standard output")
+	cmd.Flags().StringVar(&shadow, "shadow", "", "file for the signals of shadow rules")
 	cmd.Flags().StringVar(&rejects, "rejects", "", "file for what could not be evaluated, as records")
 	cmd.Flags().StringVar(&summary, "summary", "", "file for the summary, JSON")
 	return cmd

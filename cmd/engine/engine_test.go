@@ -1,0 +1,259 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"spoor/pipeline/file"
+	"spoor/pipeline/pipelinetest"
+)
+
+// call runs the engine in a folder of the test and returns what it says.
+func call(t *testing.T, stdin string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	a := &app{stdin: strings.NewReader(stdin), stdout: &out, stderr: &errs}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	code = a.run(ctx, args)
+	return code, out.String(), errs.String()
+}
+
+// in makes files in a new folder and works there.
+func in(t *testing.T, files map[string]string) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	for name, text := range files {
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+const officePolicy = `name: office
+version: "1.4"
+rules:
+  - id: office_spawns_shell
+    title: Office application started a shell
+    expression: |
+      evt.name == "exec" and process.executable.name in ["cmd.exe", "powershell.exe"]
+        and process.parent.executable.name == "winword.exe"
+    severity: high
+tests:
+  - name: Word starts cmd
+    events:
+      - {evt.name: exec, process.pid: 10, process.ppid: 4, process.executable.path: 'C:\Office\WINWORD.EXE'}
+      - {evt.name: exec, process.pid: 11, process.ppid: 10, process.executable.path: 'C:\Windows\System32\cmd.exe'}
+    expect: {office_spawns_shell: [1]}
+`
+
+const officeTraffic = `{"key":"ws1","ts":"2026-01-01T08:00:00Z","value":{"evt":{"name":"exec"},"date":"2026-01-01T08:00:00Z","process":{"pid":10,"ppid":4,"executable":{"path":"C:\\Office\\WINWORD.EXE"}}}}
+{"key":"ws1","ts":"2026-01-01T08:00:01Z","value":{"evt":{"name":"exec"},"date":"2026-01-01T08:00:01Z","process":{"pid":11,"ppid":10,"executable":{"path":"C:\\Windows\\System32\\cmd.exe"}}}}
+{"key":"ws1","ts":"2026-01-01T08:00:02Z","value":{"evt":{"name":"exit"},"date":"2026-01-01T08:00:02Z","process":{"pid":"eleven"}}}
+`
+
+func TestCheck(t *testing.T) {
+	in(t, map[string]string{"good/a.yaml": officePolicy, "bad/b.yaml": `name: b
+rules:
+  - id: one
+    expression: |
+      evt.name == "exec" and proces.pid > 3
+      or process.cmdlin contains "x"
+  - id: one
+    severety: high
+    expression: evt.name ==
+`})
+	if code, out, errs := call(t, "", "check", "good"); code != 0 || out != "" || errs != "1 rules, 1 tests, 0 warnings\n" {
+		t.Errorf("check of a good policy: %d\n%s%s", code, out, errs)
+	}
+	code, out, _ := call(t, "", "check", "bad")
+	if code != exitFailed {
+		t.Errorf("check of a bad policy exits with %d", code)
+	}
+	for _, want := range []string{"bad/b.yaml:7:9: error: ", "bad/b.yaml:8:5: error: "} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	code, out, _ = call(t, "", "check", "--json", "bad")
+	var faults []struct {
+		File, Severity, Code string
+		Line                 int
+	}
+	if err := json.Unmarshal([]byte(out), &faults); err != nil || code != exitFailed || len(faults) < 2 || faults[0].File != "bad/b.yaml" {
+		t.Errorf("check --json: %d, %v\n%s", code, err, out)
+	}
+}
+
+// Faults of structure and of expressions come in one run, each at its own line and column.
+func TestCheckEveryFaultAtOnce(t *testing.T) {
+	in(t, map[string]string{"p.yaml": `name: p
+rules:
+  - id: one
+    expression: |
+      evt.name == "exec"
+        and proces.pid > 3
+        and process.cmdlin contains "x"
+    severety: high
+`})
+	_, out, _ := call(t, "", "check", "p.yaml")
+	for _, want := range []string{"p.yaml:6:13: error: ", "p.yaml:7:", "p.yaml:8:5: error: "} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+}
+
+func TestTest(t *testing.T) {
+	in(t, map[string]string{"good.yaml": officePolicy,
+		"bad.yaml": strings.Replace(officePolicy, "expect: {office_spawns_shell: [1]}", "expect: {office_spawns_shell: [0]}", 1)})
+	if code, out, errs := call(t, "", "test", "good.yaml"); code != 0 || out != "1 passed, 0 failed\n" {
+		t.Errorf("%d\n%s%s", code, out, errs)
+	}
+	code, out, _ := call(t, "", "test", "bad.yaml")
+	if code != exitFailed || !strings.Contains(out, "FAIL  office: Word starts cmd (bad.yaml:") || !strings.HasSuffix(out, "0 passed, 1 failed\n") {
+		t.Errorf("%d\n%s", code, out)
+	}
+	if !strings.Contains(out, "WINWORD.EXE") {
+		t.Errorf("no value explains the failure:\n%s", out)
+	}
+}
+
+func TestReplay(t *testing.T) {
+	in(t, map[string]string{"p.yaml": officePolicy, "day.ndjson": officeTraffic + "{broken\n"})
+	code, out, errs := call(t, "", "replay", "-p", "p.yaml", "--rejects", "rejects.ndjson", "--summary", "summary.json", "day.ndjson")
+	if code != 0 || strings.Count(out, "\n") != 1 {
+		t.Fatalf("%d\n%s%s", code, out, errs)
+	}
+	pipelinetest.ValidateSignal(t, []byte(strings.TrimSuffix(out, "\n")))
+	if !strings.Contains(errs, "day.ndjson:4: ") {
+		t.Errorf("the broken line is not named:\n%s", errs)
+	}
+	rejects, _ := os.ReadFile("rejects.ndjson")
+	if strings.Count(string(rejects), "\n") != 2 {
+		t.Errorf("rejects:\n%s", rejects)
+	}
+	var s Summary
+	b, _ := os.ReadFile("summary.json")
+	if err := json.Unmarshal(b, &s); err != nil {
+		t.Fatal(err)
+	}
+	if s.Events != 4 || s.Rejected != 2 || s.Signals != 1 || s.RuleMatches["office_spawns_shell"] != 1 || s.Lineage.Hit != 1 || s.Lineage.Unknown != 1 {
+		t.Errorf("summary %+v", s)
+	}
+	// The same from standard input, and compressed out and in again.
+	_, again, _ := call(t, officeTraffic, "replay", "-p", "p.yaml", "-")
+	if again != strings.ReplaceAll(out, "day/", "stdin/") {
+		t.Errorf("from standard input\n%snot\n%s", again, out)
+	}
+	code, _, errs = call(t, officeTraffic, "replay", "-p", "p.yaml", "--format", "record", "-o", "s.ndjson.zst", "-")
+	if code != 0 {
+		t.Fatal(errs)
+	}
+	r, err := file.Open([]string{"s.ndjson.zst"}, file.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	line, err := r.Next()
+	if err != nil || string(line.Key) != "ws1" || string(line.Value)+"\n" != again {
+		t.Errorf("as a record: %v %+v", err, line)
+	}
+	if _, err := r.Next(); err != io.EOF {
+		t.Errorf("more than one signal: %v", err)
+	}
+}
+
+func TestExplain(t *testing.T) {
+	in(t, map[string]string{"p.yaml": officePolicy, "day.ndjson": officeTraffic, "one.json": `{"evt":{"name":"exec"},"process":{"executable":{"path":"C:\\x\\calc.exe"}}}`})
+	code, out, errs := call(t, "", "explain", "-p", "p.yaml", "--rule", "office_spawns_shell", "--event", "day.ndjson", "--record", "2")
+	if code != 0 || !strings.Contains(out, "WINWORD.EXE") {
+		t.Errorf("%d\n%s%s", code, out, errs)
+	}
+	code, out, errs = call(t, "", "explain", "-p", "p.yaml", "--rule", "office_spawns_shell", "--event", "one.json")
+	if code != 0 || !strings.Contains(out, "calc.exe") {
+		t.Errorf("%d\n%s%s", code, out, errs)
+	}
+	f := func(want string, args ...string) {
+		t.Helper()
+		code, _, errs := call(t, "", append([]string{"explain", "-p", "p.yaml"}, args...)...)
+		if code == 0 || !strings.Contains(errs, want) {
+			t.Errorf("%v: %d %s", args, code, errs)
+		}
+	}
+	f("no_such", "--rule", "no_such", "--event", "one.json")
+	f("holds 3 records, not 9", "--rule", "office_spawns_shell", "--event", "day.ndjson", "--record", "9")
+	f("was rejected", "--rule", "office_spawns_shell", "--event", "day.ndjson")
+	f("nowhere.json", "--rule", "office_spawns_shell", "--event", "nowhere.json")
+}
+
+func TestDiff(t *testing.T) {
+	in(t, map[string]string{"old.yaml": officePolicy, "day.ndjson": officeTraffic,
+		"new.yaml": strings.Replace(officePolicy, `"powershell.exe"]`, `"powershell.exe"]
+        and process.cmdline contains "/c"`, 1)})
+	code, out, errs := call(t, "", "diff", "--old", "old.yaml", "--new", "new.yaml", "day.ndjson")
+	if code != 0 || !strings.Contains(out, "-day/0/1") || !strings.Contains(out, "+0") {
+		t.Errorf("%d\n%s%s", code, out, errs)
+	}
+	code, out, _ = call(t, "", "diff", "--old", "old.yaml", "--new", "old.yaml", "day.ndjson")
+	if code != 0 || out != "no match is added or removed\n" {
+		t.Errorf("%d\n%s", code, out)
+	}
+}
+
+func TestSchemas(t *testing.T) {
+	for _, kind := range []string{"event", "signal", "policy", "config"} {
+		code, out, errs := call(t, "", "schema", kind)
+		if code != 0 || !json.Valid([]byte(out)) {
+			t.Errorf("schema %s: %d %s", kind, code, errs)
+		}
+	}
+}
+
+// A wrong call says what is wrong and exits with 2; every command has an example.
+func TestUsage(t *testing.T) {
+	f := func(args ...string) {
+		t.Helper()
+		if code, _, errs := call(t, "", args...); code != exitUsage || !strings.Contains(errs, "--help") {
+			t.Errorf("%v: %d %s", args, code, errs)
+		}
+	}
+	f("check")
+	f("schema", "nothing")
+	f("replay", "--format", "csv", "x")
+	f("diff", "x", "--colour")
+	f("version", "now")
+	f("explain")
+	f("frobnicate")
+	a := &app{}
+	for _, c := range a.rootCommand().Commands() {
+		if c.Example == "" && !slices.Contains([]string{"help", "completion"}, c.Name()) {
+			t.Errorf("%s has no example", c.Name())
+		}
+	}
+}
+
+func TestDemo(t *testing.T) {
+	start := time.Now()
+	code, out, errs := call(t, "", "demo")
+	if code != 0 || errs != "" {
+		t.Fatalf("%d %s", code, errs)
+	}
+	for _, want := range []string{"office_spawns_interpreter", "WINWORD.EXE > powershell.exe", "lineage: ", "p99 ", "What next?", ", 0 rejects"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	t.Logf("took %s", time.Since(start).Round(time.Millisecond))
+}
