@@ -75,7 +75,7 @@ func (l *Lineage) descend(e *event.Event, a *state.Answer) {
 	}
 	parent := a.Parent
 	chain := l.chain[:0]
-	max := l.cfg.MaxAncestors
+	limit := l.cfg.MaxAncestors
 	if p.Parent != nil {
 		// The event's own word for its parent; the table goes on from there only when it means the same process.
 		chain = append(chain, p.Parent)
@@ -85,7 +85,7 @@ func (l *Lineage) descend(e *event.Event, a *state.Answer) {
 			return
 		}
 		if up := parent.Parent(); up != nil {
-			chain, p.TruncatedAncestors, e.Meta.AncestorsComplete = l.state.Chain(up, max-1, chain)
+			chain, p.TruncatedAncestors, e.Meta.AncestorsComplete = l.state.Chain(up, limit-1, chain)
 		} else {
 			e.Meta.AncestorsComplete = parent.Ends()
 		}
@@ -98,13 +98,13 @@ func (l *Lineage) descend(e *event.Event, a *state.Answer) {
 		if a.Self != nil {
 			e.Meta.AncestorsComplete = a.Self.Ends()
 		} else {
-			e.Meta.AncestorsComplete = a.NoParent || state.Root(&p.Process)
+			e.Meta.AncestorsComplete = a.NoParent || p.PPID != nil && *p.PPID == 0 || state.Root(&p.Process)
 		}
 		return
 	}
 	p.Parent = parent.Process()
 	e.Meta.ParentKnown = p.Parent.Executable != nil
-	chain, p.TruncatedAncestors, e.Meta.AncestorsComplete = l.state.Chain(parent, max, chain)
+	chain, p.TruncatedAncestors, e.Meta.AncestorsComplete = l.state.Chain(parent, limit, chain)
 	l.chain = chain
 	p.Ancestors = chain
 }

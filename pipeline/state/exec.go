@@ -8,9 +8,9 @@ import (
 // result is about the parent.
 func (s *State) Exec(g *Sighting) Answer {
 	p := g.Process
-	start := int64(p.ExecTime)
-	if start == 0 {
-		start = s.when(g.Date)
+	start := s.when(g.Date)
+	if p.ExecTime != 0 {
+		start = int64(p.ExecTime)
 	}
 	pid, ok := id(p.PID)
 	if !ok {

@@ -3,9 +3,9 @@ package state
 // Exit learns from an event that says that its process ended. The answer is who it was.
 func (s *State) Exit(g *Sighting) Answer {
 	p := g.Process
-	t := int64(p.ExitTime)
-	if t == 0 {
-		t = s.when(g.Date)
+	t := s.when(g.Date)
+	if p.ExitTime != 0 {
+		t = int64(p.ExitTime)
 	}
 	pid, ok := id(p.PID)
 	h := s.host(g.Host, false)

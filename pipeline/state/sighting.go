@@ -55,16 +55,16 @@ func cut(cmdline string) string {
 	return cmdline[:n]
 }
 
-// Chain appends the ancestors of a process to dst, beginning with its parent, at most max of them. Truncated
+// Chain appends the ancestors of a process to dst, beginning with its parent, at most limit of them. Truncated
 // says that there were more, complete that the last one has no parent as far as can be known (see Node.Ends).
-func (s *State) Chain(parent *Node, max int, dst []*event.Process) (_ []*event.Process, truncated, complete bool) {
+func (s *State) Chain(parent *Node, limit int, dst []*event.Process) (_ []*event.Process, truncated, complete bool) {
 	var last *Node
 	n := 0
 	for a := parent; a != nil; a = a.parent {
 		if a.is(flagStub) {
 			return dst, false, false
 		}
-		if n == max {
+		if n == limit {
 			return dst, true, false
 		}
 		n++
