@@ -71,6 +71,7 @@ type Partition struct {
 	meters    meters
 	rejectLog throttle
 	budgetLog throttle
+	panicLog  throttle
 
 	// lag and moved are read by Engine.Stuck from other goroutines.
 	lag   atomic.Int64

@@ -101,9 +101,11 @@ func (p *Partition) survive(r *Record, signals, shadow int) {
 	} else if text, ok := fault.(string); ok {
 		detail = text
 	}
-	p.engine.log.Error("panic while processing a record; it becomes a reject",
-		"topic", p.tp.Topic, "partition", p.tp.Partition, "offset", r.Offset, "stage", string(stage),
-		"panic", fault, "stack", string(debug.Stack()))
+	if skipped, ok := p.panicLog.allow(p.engine.now()); ok {
+		p.engine.log.Error("panic while processing a record; it becomes a reject",
+			"topic", p.tp.Topic, "partition", p.tp.Partition, "offset", r.Offset, "stage", string(stage),
+			"panic", fault, "stack", string(debug.Stack()), "not_logged_since_last", skipped)
+	}
 	p.reject(r, stage, &event.Error{Reason: ReasonInternal, Detail: detail})
 }
 

@@ -1,15 +1,18 @@
 package pipeline_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"spoor/pipeline"
 	"spoor/pipeline/event"
@@ -195,5 +198,34 @@ rules:
 		if x.Reason == pipeline.ReasonInternal {
 			t.Fatalf("the engine failed on %q: %s", x.Value, x.Detail)
 		}
+	}
+}
+
+// Whatever comes at full speed, the log gets a line in a while, which says how many it stands for.
+func TestLogIsThrottled(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	var log bytes.Buffer
+	cfg := testConfig()
+	cfg.Clock = func() time.Time { return now }
+	cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+	cfg.Probe = func(l *pipeline.Look) {
+		if l.Stage == pipeline.StageSource && l.Offset == 60 {
+			now = now.Add(11 * time.Second)
+		}
+		if l.Stage == pipeline.StageDecode && l.Offset%2 == 1 {
+			panic("index out of range")
+		}
+	}
+	var rs []pipeline.Record
+	for i := range 100 {
+		rs = append(rs, record(i, []string{"?", execCalc}[i%2]))
+	}
+	run(t, cfg, compile(t, testPolicy), rs...)
+	text := log.String()
+	if rejects, panics := strings.Count(text, "record rejected"), strings.Count(text, "panic while"); rejects != 2 || panics != 2 {
+		t.Errorf("%d lines about rejects, %d about panics, want 2 and 2", rejects, panics)
+	}
+	if !strings.Contains(text, "not_logged_since_last=59") || !strings.Contains(text, "not_logged_since_last=29") {
+		t.Errorf("the lines do not say how many they stand for:\n%s", text)
 	}
 }
