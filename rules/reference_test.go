@@ -169,9 +169,9 @@ func keysTable(t *testing.T) string {
 		t.Fatal(err)
 	}
 	parts := []struct{ name, title string }{
-		{"", "a policy"}, {"defaults", "`defaults`"}, {"shared", "`shared`"}, {"macro", "a macro"}, {"variable", "a variable"},
-		{"rule", "a rule"}, {"source", "`source` of a rule"}, {"exception", "an exception"}, {"override", "an override"},
-		{"add", "`add` of an override"}, {"test", "a test"},
+		{"", "A policy"}, {"defaults", "`defaults`"}, {"shared", "`shared`"}, {"macro", "A macro"}, {"variable", "A variable"},
+		{"rule", "A rule"}, {"source", "`source` of a rule"}, {"exception", "An exception"}, {"override", "An override"},
+		{"add", "`add` of an override"}, {"test", "A test"},
 	}
 	var b strings.Builder
 	for _, part := range parts {
@@ -183,7 +183,12 @@ func keysTable(t *testing.T) string {
 			t.Errorf("the schema has no keys for %q", part.name)
 		}
 		var keys []string
-		for k := range o.Properties {
+		replaced := 0
+		for k, p := range o.Properties {
+			if strings.HasPrefix(p.Description, "Replaces: ") { // the same as in a rule
+				replaced++
+				continue
+			}
 			keys = append(keys, k)
 		}
 		slices.SortFunc(keys, func(a, b string) int {
@@ -203,7 +208,10 @@ func keysTable(t *testing.T) string {
 			}
 			rows = append(rows, []string{name, o.Properties[k].Description})
 		}
-		fmt.Fprintf(&b, "\n%s\n", table([]string{"key of " + part.title, ""}, rows))
+		if replaced > 0 {
+			rows = append(rows, []string{"any other of a rule", "Replaces what the rule has."})
+		}
+		fmt.Fprintf(&b, "\n### %s\n\n%s", part.title, table([]string{"key", "what it is"}, rows))
 	}
 	return strings.TrimPrefix(b.String(), "\n")
 }
@@ -235,9 +243,9 @@ func blocks(text string) []block {
 
 // TestReferenceExamples runs every example of README.md: policies (yaml) load without warnings, but for
 // those of the text block that follows, and pass their tests; conditions (expr) answer as they say on the
-// event (json) before them.
+// event (json) before them; an explanation (explain) is that of the policy before it on the first event.
 func TestReferenceExamples(t *testing.T) {
-	var sample string
+	var sample, first, lastPolicy string
 	ran := map[string]int{}
 	all := blocks(readFile(t, readme))
 	for i, b := range all {
@@ -250,11 +258,18 @@ func TestReferenceExamples(t *testing.T) {
 				want = all[i+1].text
 			}
 			runPolicy(t, name, b.text, want)
+			lastPolicy = b.text
 		case "json":
-			sample = b.text
+			if sample = b.text; first == "" {
+				first = sample
+			}
 		case "expr":
 			for j, line := range strings.Split(strings.TrimSuffix(b.text, "\n"), "\n") {
 				runCondition(t, fmt.Sprintf("%s:%d", readme, b.line+j), line, sample)
+			}
+		case "explain":
+			if got := explain(t, lastPolicy, first); got != b.text {
+				t.Errorf("%s: the explanation is\n%swant\n%s", name, got, b.text)
 			}
 		case "text", "sh":
 		default:
@@ -324,14 +339,35 @@ func runCondition(t *testing.T, name, line, sample string) {
 		t.Errorf("%s: %v", name, found)
 		return
 	}
-	var e event.Event
-	if err := event.NewDecoder(event.DecoderConfig{}).Decode([]byte(sample), &e); err != nil {
-		t.Fatalf("%s: the event before it: %v", name, err)
-	}
-	e.Meta.AncestorsComplete = true // what lineage would say
 	var r rules.Result
-	set.Match(&e, &r)
+	set.Match(decodeSample(t, sample), &r)
 	if got := fmt.Sprint(len(r.Live) == 1); got != answer {
 		t.Errorf("%s: %s is %s", name, line, got)
 	}
+}
+
+func decodeSample(t *testing.T, sample string) *event.Event {
+	t.Helper()
+	var e event.Event
+	if err := event.NewDecoder(event.DecoderConfig{}).Decode([]byte(sample), &e); err != nil {
+		t.Fatalf("%s: %v", sample, err)
+	}
+	e.Meta.AncestorsComplete = true // what lineage would say
+	return &e
+}
+
+func explain(t *testing.T, text, sample string) string {
+	set, found := load(text)
+	if set == nil {
+		t.Fatal(found)
+	}
+	explanation, err := set.Explain(decodeSample(t, sample), set.Rules()[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	if err := explanation.Render(&b, false); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }
