@@ -1,6 +1,9 @@
 package rules
 
 import (
+	"errors"
+	"strings"
+
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/vm"
@@ -279,3 +282,8 @@ func (l *leaf) eventNames() (holds, fails nameSet) {
 
 // span is where the author wrote the condition.
 func (l *leaf) span(p *positions) policy.Span { return p.span(l.loc) }
+
+// isBudget says that an error of the VM is one of the budgets, its own of memory or ours of work.
+func isBudget(err error) bool {
+	return errors.Is(err, errBudget) || strings.Contains(err.Error(), "memory budget exceeded")
+}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/expr-lang/expr/vm"
+
 	"spoor/pipeline/event"
 )
 
@@ -52,6 +54,9 @@ type Condition struct {
 	Values   []Value      `json:"values,omitempty"`
 	Elements []Element    `json:"elements,omitempty"` // of a closure
 	Parts    []*Condition `json:"parts,omitempty"`
+	// OverBudget says that the condition alone takes more than the budget of a rule: what it holds is not
+	// known.
+	OverBudget bool `json:"over_budget,omitempty"`
 	// Omitted is how many parts of any(list, ...) did not decide and are left out.
 	Omitted int `json:"omitted,omitempty"`
 }
@@ -95,7 +100,8 @@ func (s *Set) Explain(e *event.Event, id string) (*Explanation, error) {
 	if e.Evt != nil && event.IsAlias(e.Evt.Name) {
 		out.Notes = append(out.Notes, fmt.Sprintf("the event is named %q, an older name; rules see %q", e.Evt.Name, eventName(e)))
 	}
-	x := &explainer{s: s, view: &r.view}
+	left := 20 * ruleBudget
+	x := &explainer{s: s, view: &r.view, left: &left}
 	x.machine.env = x.view
 	x.frame = frame{ev: x.view}
 	out.Condition = x.explain(c.code.cond)
@@ -109,12 +115,23 @@ func (s *Set) Explain(e *event.Event, id string) (*Explanation, error) {
 	return out, nil
 }
 
-// explainer evaluates conditions one by one. Its budget never ends.
+// explainer evaluates conditions one by one, each with the budget of a rule, and all with that of twenty.
 type explainer struct {
 	s       *Set
 	view    *view
 	machine machine
 	frame   frame
+	left    *int
+}
+
+// run evaluates a condition alone.
+func (x *explainer) run(p *vm.Program) (held, over bool) {
+	budget := min(ruleBudget, *x.left)
+	x.view.work = budget
+	x.machine.over = false
+	held = x.machine.run(p)
+	*x.left -= budget - max(x.view.work, 0)
+	return held, x.machine.over
 }
 
 func (x *explainer) explain(c *Cond) *Condition {
@@ -123,6 +140,13 @@ func (x *explainer) explain(c *Cond) *Condition {
 		return &Condition{Op: "constant", Holds: c.value, Text: strconv.FormatBool(c.value)}
 	case condLeaf:
 		return x.leaf(c.leaf)
+	case condNot:
+		// x != y and x not in y are negations in the author's words already.
+		if l := c.args[0].leaf; l != nil && c.term.op == opNot && l.loc.From < c.term.loc.From && c.term.loc.To < l.loc.To {
+			out := x.leaf(l)
+			out.Holds = !out.Holds
+			return out
+		}
 	}
 	out := &Condition{Op: "and"}
 	for _, a := range c.args {
@@ -174,22 +198,21 @@ func (x *explainer) place(out *Condition, from, to int) {
 func (x *explainer) leaf(l *leaf) *Condition {
 	out := &Condition{Op: "condition"}
 	x.place(out, l.loc.From, l.loc.To)
-	x.view.work = math.MaxInt
-	out.Holds = x.machine.run(l.program)
+	out.Holds, out.OverBudget = x.run(l.program)
 	for _, f := range l.fields {
 		out.Values = append(out.Values, x.value(f))
 	}
 	if l.body == nil {
 		return out
 	}
-	x.view.work = math.MaxInt
+	x.view.work = ruleBudget
 	list, err := x.machine.vm.Run(l.list, x.machine.env)
 	elements, _ := list.([]any)
 	if err != nil {
 		return out
 	}
 	for i, e := range elements {
-		inner := &explainer{s: x.s, view: x.view, frame: frame{ev: x.view, elem: e}}
+		inner := &explainer{s: x.s, view: x.view, left: x.left, frame: frame{ev: x.view, elem: e}}
 		inner.machine.env = &binding{view: x.view, elem: e}
 		c := inner.explain(l.body)
 		c.decide()

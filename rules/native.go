@@ -98,8 +98,9 @@ func (b *native) element(t *term) func(frame) any {
 	case opVariable:
 		v := t.vari
 		return func(fr frame) any {
-			fr.ev.spend(1)
-			return fr.ev.variable(v)
+			value, cost := fr.ev.variable(v)
+			fr.ev.spend(1 + cost)
+			return value
 		}
 	case opClosure:
 		return b.input(b.lower.closure(t))

@@ -29,7 +29,7 @@ func (b *native) text(t *term, folded bool) func(frame) string {
 		x, y := b.text(t.args[0], folded), b.text(t.args[1], folded)
 		return func(fr frame) string {
 			l, r := x(fr), y(fr)
-			fr.ev.spend(1 + (len(l)+len(r))/patternUnit)
+			fr.ev.spend(1 + (len(l)+len(r))/copyUnit)
 			return l + r
 		}
 	case opCall:
@@ -100,7 +100,7 @@ func (b *native) textCall(t *term, folded bool) func(frame) string {
 	get := b.text(a, false)
 	return func(fr frame) string {
 		s := get(fr)
-		fr.ev.spend(len(s) / patternUnit)
+		fr.ev.spend(len(s) / copyUnit)
 		s = change(s)
 		if folded {
 			s = fold(s)
@@ -419,9 +419,13 @@ func (b *native) pattern(t *term) func(frame) bool {
 		}
 	}
 	get := b.text(t.args[0], true)
+	unit := patternUnit
+	if t.name == "glob" {
+		unit = globUnit
+	}
 	anyOf := func(fr frame, s string, tests []func(string) bool) bool {
 		for _, test := range tests {
-			fr.ev.spend(1 + len(s)/patternUnit)
+			fr.ev.spend(1 + len(s)/unit)
 			if test(s) {
 				return true
 			}

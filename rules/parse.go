@@ -10,12 +10,14 @@ import (
 	"github.com/expr-lang/expr/conf"
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/parser"
+	"github.com/expr-lang/expr/parser/lexer"
 )
 
 // Bounds of an expression. The text's bound keeps expr's recursive parser from deep recursion.
 const (
 	maxText  = 256 << 10 // bytes
 	maxNodes = 10_000    // after inlining
+	maxDepth = 250       // of brackets, and of signs and nots one after the other
 )
 
 // parse parses the expression of src. Its nodes have locations of the set (see positions). It returns nil
@@ -23,6 +25,10 @@ const (
 func (c *compiler) parse(src *source) ast.Node {
 	if len(src.expr.Text) > maxText {
 		c.report(src.whole(), codeTooLarge, fmt.Sprintf("the expression is longer than %d KiB", maxText>>10), "split it into macros or several rules")
+		return nil
+	}
+	if at, deep := src.tooDeep(); deep {
+		c.report(at, codeTooLarge, fmt.Sprintf("the expression is nested deeper than %d", maxDepth), "split it into macros or several rules")
 		return nil
 	}
 	tree, err := parser.ParseWithConfig(src.expr.Text, c.parseConfig)
@@ -42,6 +48,24 @@ func (c *compiler) parse(src *source) ast.Node {
 	shifted := shifter{base: src.base, seen: map[ast.Node]bool{}}
 	ast.Walk(&tree.Node, &shifted)
 	return tree.Node
+}
+
+// tooDeep finds what would take expr's parser deep into recursion.
+func (s *source) tooDeep() (at file.Location, deep bool) {
+	brackets, signs := 0, 0
+	for _, t := range s.lex() {
+		brackets += bracket(t)
+		switch {
+		case t.Kind == lexer.Operator && (t.Value == "not" || t.Value == "!" || t.Value == "-" || t.Value == "+" || t.Value == "?"):
+			signs++
+		case t.Kind != lexer.Bracket && t.Value != ":":
+			signs = 0
+		}
+		if brackets > maxDepth || signs > maxDepth {
+			return file.Location{From: t.From + s.base, To: t.To + s.base}, true
+		}
+	}
+	return at, false
 }
 
 func newParseConfig() *conf.Config {

@@ -64,6 +64,9 @@ func (p *printer) head(c *Condition) string {
 	if c.Holds {
 		verdict = "yes"
 	}
+	if c.OverBudget {
+		verdict = "cut"
+	}
 	return star + p.mark(verdict, c.Holds)
 }
 

@@ -60,38 +60,48 @@ func defaultOf(k kind, text string) any {
 }
 
 // variable is the value that the event carries for a declared variable, of its type: a value of another type
-// reads as the default, a single value as a list of one. It is parsed once for an event.
-func (v *view) variable(d *variable) any {
-	if value, ok := v.vars[d]; ok {
-		return value
+// reads as the default, a single value as a list of one. It is parsed once for an event, but costs each rule
+// what parsing costs, so that a rule's budget does not depend on the rules before it.
+func (v *view) variable(d *variable) (value any, cost int) {
+	raw := d.raw(v.event)
+	cost = len(raw) / variableUnit
+	if cost > v.work {
+		return d.initial, cost
 	}
-	if v.vars == nil {
-		v.vars = map[*variable]any{}
+	value, ok := v.vars[d]
+	if !ok {
+		if v.vars == nil {
+			v.vars = map[*variable]any{}
+		}
+		value = d.read(raw)
+		v.vars[d] = value
 	}
-	value := d.read(v.event)
-	v.vars[d] = value
-	return value
+	return value, cost
 }
 
-func (d *variable) read(e *event.Event) any {
-	var raw event.Variables
+// raw is the object of variables that d is a member of.
+func (d *variable) raw(e *event.Event) event.Variables {
 	switch d.Scope.Value {
 	case "process":
 		if e.Process != nil {
-			raw = e.Process.Variables
+			return e.Process.Variables
 		}
 	case "container":
-		if e.Container != nil {
-			raw = e.Container.Variables
+		if e.Container != nil && len(e.Container.Variables) > 0 {
+			return e.Container.Variables
 		}
-		if len(raw) == 0 && e.Process != nil && e.Process.Container != nil {
-			raw = e.Process.Container.Variables
+		if e.Process != nil && e.Process.Container != nil {
+			return e.Process.Container.Variables
 		}
 	default:
 		if e.Evt != nil {
-			raw = e.Evt.Variables
+			return e.Evt.Variables
 		}
 	}
+	return nil
+}
+
+func (d *variable) read(raw event.Variables) any {
 	if len(raw) == 0 {
 		return d.initial
 	}
@@ -103,45 +113,44 @@ func (d *variable) read(e *event.Event) any {
 	if !ok {
 		return d.initial
 	}
-	if d.typ.kind != kindList {
-		if value, ok := scalar(d.typ.kind, text); ok {
-			return value
-		}
-		return d.initial
+	k := d.typ.kind
+	list := k == kindList
+	if list {
+		k = d.typ.elem
 	}
-	var elements []json.RawMessage
-	if json.Unmarshal(text, &elements) != nil {
-		elements = []json.RawMessage{text}
-	}
-	out := make([]any, 0, len(elements))
-	for _, e := range elements {
-		value, ok := scalar(d.typ.elem, e)
-		if !ok {
-			return d.initial
-		}
-		out = append(out, value)
-	}
-	return out
-}
-
-// scalar reads a JSON value of the kind.
-func scalar(k kind, text json.RawMessage) (any, bool) {
-	var err error
+	var value any
 	switch k {
 	case kindBool:
-		var v bool
-		err = json.Unmarshal(text, &v)
-		return v, err == nil
+		value, ok = parseValue[bool](text, list)
 	case kindInt:
-		var v int64
-		err = json.Unmarshal(text, &v)
-		return int(v), err == nil
+		value, ok = parseValue[int](text, list)
 	case kindFloat:
-		var v float64
-		err = json.Unmarshal(text, &v)
-		return v, err == nil
+		value, ok = parseValue[float64](text, list)
+	default:
+		value, ok = parseValue[string](text, list)
 	}
-	var v string
-	err = json.Unmarshal(text, &v)
-	return v, err == nil
+	if !ok {
+		return d.initial
+	}
+	return value
+}
+
+// parseValue reads a JSON value of the type, or a list of them; a single one is a list of one.
+func parseValue[T any](text json.RawMessage, list bool) (any, bool) {
+	var one T
+	if json.Unmarshal(text, &one) == nil {
+		if list {
+			return []any{one}, true
+		}
+		return one, true
+	}
+	var many []T
+	if !list || json.Unmarshal(text, &many) != nil {
+		return nil, false
+	}
+	out := make([]any, len(many))
+	for i := range many {
+		out[i] = many[i]
+	}
+	return out, true
 }
