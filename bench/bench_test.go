@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"testing"
 	"time"
 
@@ -85,68 +86,107 @@ func BenchmarkBareUnmarshal(b *testing.B) {
 }
 
 // BenchmarkEnrich is lineage for one decoded event: learning, looking up, attaching parent and ancestors. The
-// state is committed every 10,000 events and new at each pass over the traffic. Only the enrichment is timed;
-// the metric of-decode is its share of what decoding the same events took.
+// state is committed every 10,000 events and new at each pass over the traffic. Time and allocations are those of
+// the enrichment; the metric of-decode is its share of what decoding the same events took.
 func BenchmarkEnrich(b *testing.B) {
 	workloads(b, func(b *testing.B, w workload) {
-		// A decoder has one event alive at a time, so a chunk needs as many decoders as events.
-		const chunk = 256
-		var decs [chunk]*event.Decoder
-		var events [chunk]event.Event
-		for i := range decs {
-			decs[i] = event.NewDecoder(event.DecoderConfig{})
-		}
-		var st *state.State
-		var lineage *enrich.Lineage
-		var decoding, enriching time.Duration
-		var changes []state.Change
-		at := 0
-		b.ReportAllocs()
-		b.ResetTimer()
+		e := newEnricher(b, w.records)
 		for done := 0; done < b.N; {
-			if at == len(w.records) {
-				at = 0
-			}
-			b.StopTimer()
-			if at == 0 {
-				st = state.New(state.DefaultConfig())
-				lineage = enrich.NewLineage(enrich.DefaultConfig(), st)
-			}
-			part := w.records[at:min(at+chunk, len(w.records), at+b.N-done)]
-			start := time.Now()
-			for i, r := range part {
-				if err := decs[i].Decode(r.Value, &events[i]); err != nil {
-					b.Fatal(err)
-				}
-				events[i].Meta.Host, events[i].Meta.HasHost = r.Key, true
-			}
-			decoding += time.Since(start)
-			b.StartTimer()
-			start = time.Now()
-			for i := range part {
-				st.Advance(part[i].Time.UnixMilli())
-				lineage.Enrich(&events[i])
-			}
-			enriching += time.Since(start)
-			b.StopTimer()
-			if at/10_000 != (at+len(part))/10_000 {
-				changes = st.Changes(changes[:0])
-				st.Committed()
-			}
-			b.StartTimer()
-			at += len(part)
-			done += len(part)
+			done += e.chunk(b.N - done)
 		}
-		b.StopTimer()
-		s := st.Stats()
-		all := float64(0)
+		s := e.state.Stats()
+		all := 0.0
 		for _, n := range s.Lookups {
 			all += float64(n)
 		}
-		perEvent(b, b.N, enriching)
-		b.ReportMetric(float64(enriching)/float64(decoding), "of-decode")
+		perEvent(b, b.N, e.enriching)
+		b.ReportMetric(float64(e.enriching.Nanoseconds())/float64(b.N), "ns/op")
+		b.ReportMetric(float64(e.enriching)/float64(e.decoding), "of-decode")
 		b.ReportMetric(float64(s.Lookups[state.Hit])/all, "hits")
+
+		// Counting allocations stops the world, hence apart from the times.
+		e = newEnricher(b, w.records)
+		e.counts = true
+		for done := 0; done < len(w.records); {
+			done += e.chunk(len(w.records) - done)
+		}
+		b.ReportAllocs()
+		b.ReportMetric(float64(e.mallocs)/float64(len(w.records)), "allocs/op")
+		b.ReportMetric(float64(e.bytes)/float64(len(w.records)), "B/op")
 	})
+}
+
+// enricher takes chunks of traffic through decoding and lineage and times both. A decoder has one event alive at a
+// time, so a chunk needs as many decoders as events; it is short, so that an event is still warm when its lineage
+// is looked up, as it is in the pipeline.
+type enricher struct {
+	b         *testing.B
+	records   []bench.Record
+	at        int
+	decoders  [64]*event.Decoder
+	events    [64]event.Event
+	state     *state.State
+	lineage   *enrich.Lineage
+	changes   []state.Change
+	decoding  time.Duration
+	enriching time.Duration
+	counts    bool
+	mallocs   uint64
+	bytes     uint64
+}
+
+func newEnricher(b *testing.B, records []bench.Record) *enricher {
+	e := &enricher{b: b, records: records}
+	for i := range e.decoders {
+		e.decoders[i] = event.NewDecoder(event.DecoderConfig{})
+	}
+	return e
+}
+
+// chunk processes at most limit events and returns how many.
+func (e *enricher) chunk(limit int) int {
+	if e.at == len(e.records) {
+		e.at = 0
+	}
+	if e.at == 0 {
+		e.state = state.New(state.DefaultConfig())
+		e.lineage = enrich.NewLineage(enrich.DefaultConfig(), e.state)
+	}
+	part := e.records[e.at:min(e.at+len(e.events), len(e.records), e.at+limit)]
+	start := time.Now()
+	for i := range part {
+		if err := e.decoders[i].Decode(part[i].Value, &e.events[i]); err != nil {
+			e.b.Fatal(err)
+		}
+		e.events[i].Meta.Host, e.events[i].Meta.HasHost = part[i].Key, true
+	}
+	e.decoding += time.Since(start)
+	mallocs, bytes := e.count()
+	start = time.Now()
+	for i := range part {
+		e.state.Advance(part[i].Time.UnixMilli())
+		e.lineage.Enrich(&e.events[i])
+	}
+	e.enriching += time.Since(start)
+	m, n := e.count()
+	e.mallocs += m - mallocs
+	e.bytes += n - bytes
+	if e.at/10_000 != (e.at+len(part))/10_000 {
+		e.changes = e.state.Changes(e.changes[:0])
+		e.state.Committed()
+	}
+	e.at += len(part)
+	return len(part)
+}
+
+// count is the number of allocations so far, and their bytes.
+func (e *enricher) count() (mallocs, bytes uint64) {
+	if !e.counts {
+		return 0, 0
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.Mallocs, m.TotalAlloc
 }
 
 // BenchmarkEvaluate is Match of all bundled rules on one enriched event.
