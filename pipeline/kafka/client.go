@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -112,35 +111,47 @@ func (s *SASL) load() (sasl.Mechanism, error) {
 	return nil, fmt.Errorf("sasl.mechanism: %q is unknown", s.Mechanism)
 }
 
-// lastHeard knows when the group's coordinator last answered. kafka-go keeps its heartbeats to itself, so
-// this watches the connections they travel on: a byte read is a sign of life. Safe for concurrent use.
+// lastHeard knows until when the group's coordinator had us for alive. kafka-go keeps its heartbeats to
+// itself, so this watches the connections they travel on. What counts is when the request was sent that an
+// answer is to: a process that was stopped may find an old answer when it goes on. Safe for concurrent use.
 type lastHeard struct{ nanos atomic.Int64 }
 
 // clockStart is what lastHeard counts from, so that it uses the monotonic clock.
 var clockStart = time.Now()
 
-func (l *lastHeard) now() { l.nanos.Store(int64(time.Since(clockStart))) }
-func (l *lastHeard) since() time.Duration {
-	return time.Since(clockStart) - time.Duration(l.nanos.Load())
+// at notes that a request sent at t was answered.
+func (l *lastHeard) at(t time.Duration) {
+	for old := l.nanos.Load(); int64(t) > old && !l.nanos.CompareAndSwap(old, int64(t)); old = l.nanos.Load() {
+	}
 }
+
+func (l *lastHeard) since() time.Duration { return sinceStart() - time.Duration(l.nanos.Load()) }
+
+func sinceStart() time.Duration { return time.Since(clockStart) }
 
 func (l *lastHeard) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	return &heardConn{conn, l}, nil
+	return &heardConn{Conn: conn, heard: l}, nil
 }
 
 type heardConn struct {
 	net.Conn
 	heard *lastHeard
+	sent  atomic.Int64 // when the last request was, by sinceStart
+}
+
+func (c *heardConn) Write(p []byte) (int, error) {
+	c.sent.Store(int64(sinceStart()))
+	return c.Conn.Write(p)
 }
 
 func (c *heardConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 {
-		c.heard.now()
+		c.heard.at(time.Duration(c.sent.Load()))
 	}
 	return n, err
 }
@@ -204,12 +215,11 @@ func retry(ctx context.Context, permanent func(error) bool, onError func(error),
 		if err == nil || permanent(err) {
 			return err
 		}
-		if ctx.Err() != nil {
-			return errors.Join(ctx.Err(), err)
+		if ctx.Err() == nil {
+			onError(err)
 		}
-		onError(err)
-		if !sleep(ctx, backoff(try)) {
-			return errors.Join(ctx.Err(), err)
+		if ctx.Err() != nil || !sleep(ctx, backoff(try)) {
+			return fmt.Errorf("%w (%w)", context.Cause(ctx), err)
 		}
 	}
 }

@@ -169,7 +169,7 @@ func (w *offsetWriter) try(batch []offsetRequest) ([]offsetRequest, error) {
 	for _, r := range batch {
 		req.Topics[r.tp.Topic] = append(req.Topics[r.tp.Topic], kafka.OffsetCommit{Partition: int(r.tp.Partition), Offset: r.next, Metadata: w.metadata})
 	}
-	start := time.Now()
+	start, sent := time.Now(), sinceStart()
 	res, err := w.client.client.OffsetCommit(w.ctx, req)
 	w.seconds.Observe(time.Since(start).Seconds())
 	if err != nil {
@@ -189,7 +189,7 @@ func (w *offsetWriter) try(batch []offsetRequest) ([]offsetRequest, error) {
 			err = fmt.Errorf("the coordinator's answer lacks %s/%d", r.tp.Topic, r.tp.Partition)
 		}
 		if err == nil {
-			w.client.heard.now()
+			w.client.heard.at(sent)
 			r.done <- nil
 			continue
 		}

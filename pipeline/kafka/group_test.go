@@ -107,6 +107,12 @@ func childConfig(addr string) Config {
 	cfg.Brokers = []string{addr}
 	cfg.Group, cfg.Input, cfg.Output, cfg.Reject = "g", "in", "out", "rejects"
 	cfg.HeartbeatInterval, cfg.SessionTimeout, cfg.RebalanceTimeout = 100*time.Millisecond, time.Second, 2*time.Second
+	for env, field := range map[string]*string{"SPOOR_CHILD_INPUT": &cfg.Input, "SPOOR_CHILD_OUTPUT": &cfg.Output, "SPOOR_CHILD_GROUP": &cfg.Group} {
+		if v := os.Getenv(env); v != "" {
+			*field, cfg.Reject = v, ""
+			cfg.SessionTimeout, cfg.RebalanceTimeout = 6*time.Second, 6*time.Second
+		}
+	}
 	cfg.FetchBytes = 2 << 10 // small steps, so that the kill comes in the middle
 	return cfg
 }
@@ -269,7 +275,7 @@ func TestCommitErrors(t *testing.T) {
 // A member that has not heard from its coordinator for a session publishes nothing more.
 func TestFence(t *testing.T) {
 	c := &client{heard: &lastHeard{}}
-	c.heard.now()
+	c.heard.at(sinceStart())
 	var told error
 	w := &offsetWriter{client: c, fenced: 20 * time.Millisecond, lose: func(err error) { told = err }}
 	if err := w.alive(); err != nil {
@@ -279,7 +285,7 @@ func TestFence(t *testing.T) {
 	if err := w.alive(); !errors.Is(err, errLost) || !errors.Is(told, errLost) {
 		t.Fatal(err, told)
 	}
-	c.heard.now()
+	c.heard.at(sinceStart())
 	if err := w.alive(); !errors.Is(err, errLost) {
 		t.Fatal("a lost generation came back:", err)
 	}

@@ -79,7 +79,7 @@ func newPublisher(c *client, pool *encoders, topics []outTopic, tp pipeline.Topi
 }
 
 // publish returns when every output is acknowledged by all in-sync replicas, or refused for what it is.
-// Refused signals become rejects; refused rejects are counted and logged. An error means that it is not known
+// Refused signals become rejects; rejects refused for their time get another; other refused rejects are logged. An error means that it is not known
 // what was published.
 func (p *publisher) publish(ctx context.Context, b *pipeline.Batch) error {
 	live, shadow, reject := p.lanes["signal"], p.lanes["shadow"], p.lanes["reject"]
@@ -108,18 +108,29 @@ func (p *publisher) publish(ctx context.Context, b *pipeline.Batch) error {
 	if err != nil {
 		return err
 	}
+	lost := func(r refusal) {
+		p.log.Error("a broker refused a reject; it is lost", "to", r.lane.name, "offset", r.output.Offset, "bytes", len(r.output.Value), "err", r.err)
+	}
 	for _, r := range refused {
 		p.meters.Rejects.WithLabelValues(string(event.ReasonRefused), string(pipeline.StageSink)).Inc()
 		p.log.Warn("a broker refused a record", "to", r.lane.name, "offset", r.output.Offset, "bytes", len(r.output.Value), "err", r.err)
-		if reject != nil && r.lane != reject {
+		switch {
+		case reject == nil:
+		case r.lane != reject:
 			add(reject, p.rejectOf(r, reject.maxBytes))
+		case isAny(r.err, kafka.InvalidTimestamp):
+			o := *r.output
+			o.Timestamp = time.Now().UnixMilli()
+			add(reject, &o)
+		default:
+			lost(r)
 		}
 	}
 	if refused, err = p.flush(ctx, all); err != nil {
 		return err
 	}
 	for _, r := range refused {
-		p.log.Error("a broker refused a reject; it is lost", "to", r.lane.name, "offset", r.output.Offset, "bytes", len(r.output.Value), "err", r.err)
+		lost(r)
 	}
 	return nil
 }
@@ -288,8 +299,9 @@ func (p *publisher) produce(ctx context.Context, l *lane, partition int32, raw [
 func (p *publisher) retry(ctx context.Context, request string, permanent func(error) bool, f func() error) error {
 	start := time.Now()
 	tries, stalled, refused := 0, false, false
-	partition := strconv.Itoa(int(p.tp.Partition))
-	gauge := p.meters.PartitionStalled.WithLabelValues(p.tp.Topic, partition)
+	gauge := func() prometheus.Gauge {
+		return p.meters.PartitionStalled.WithLabelValues(p.tp.Topic, strconv.Itoa(int(p.tp.Partition)))
+	}
 	err := retry(ctx, permanent, func(err error) {
 		p.meters.Retries.WithLabelValues(request).Inc()
 		tries++
@@ -299,12 +311,12 @@ func (p *publisher) retry(ctx context.Context, request string, permanent func(er
 		}
 		if since := time.Since(start); since >= stallAfter && !stalled {
 			stalled = true
-			gauge.Set(1)
+			gauge().Set(1)
 			p.log.Error("partition stalled: nothing can be published", "request", request, "for", since.Round(time.Second), "err", err)
 		}
 	}, f)
 	if stalled {
-		gauge.Set(0)
+		gauge().Set(0)
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -117,5 +118,88 @@ func TestRealOffsetOutOfRange(t *testing.T) {
 			}
 			return
 		}
+	}
+}
+
+// One of two members is killed, the broker is restarted (by the command in SPOOR_TEST_KAFKA_RESTART, if there
+// is one), and nothing is lost.
+func TestRealKillAndRestart(t *testing.T) {
+	c := real(t, 4)
+	const each = 4000
+	f := franz(t, c)
+	fill(t, f, c.cfg.Input, 4, 0, each/2)
+	log := &logged{}
+	child := exec.Command(os.Args[0], "-test.run", "^TestChild$")
+	child.Env = append(os.Environ(), "SPOOR_CHILD_OF="+c.addr, "SPOOR_CHILD_INPUT="+c.cfg.Input, "SPOOR_CHILD_OUTPUT="+c.cfg.Output, "SPOOR_CHILD_GROUP="+c.cfg.Group)
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer child.Process.Kill()
+	eventually(t, 20*time.Second, func() string {
+		if len(ids(t, c, c.cfg.Output)) < 200 {
+			return "the child does not publish"
+		}
+		return ""
+	})
+	m, stop := member(t, c.cfg, log.logger(), nil)
+	eventually(t, 20*time.Second, func() string { return assigned(map[*Member]int{m: 2}) })
+	child.Process.Kill()
+	child.Wait()
+	if restart := os.Getenv("SPOOR_TEST_KAFKA_RESTART"); restart != "" {
+		if out, err := exec.Command("bash", "-c", restart).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	fill(t, f, c.cfg.Input, 4, each/2, each/2)
+	eventually(t, 60*time.Second, func() string { return missing(t, c, c.cfg.Input, c.cfg.Output, 4, each) })
+	stop()
+	for _, l := range log.all() {
+		t.Log(l)
+	}
+}
+
+// A compacted input topic: gaps and batches without records, and the position still gets to the end.
+func TestRealCompaction(t *testing.T) {
+	addr := os.Getenv("SPOOR_TEST_KAFKA")
+	if addr == "" {
+		t.Skip("SPOOR_TEST_KAFKA names no broker")
+	}
+	topic := fmt.Sprintf("compacted-%d", time.Now().UnixNano())
+	cl := &kafka.Client{Addr: kafka.TCP(addr)}
+	res, err := cl.CreateTopics(context.Background(), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{Topic: topic, NumPartitions: 1, ReplicationFactor: 1, ConfigEntries: []kafka.ConfigEntry{
+		{ConfigName: "cleanup.policy", ConfigValue: "compact"}, {ConfigName: "segment.ms", ConfigValue: "1000"},
+		{ConfigName: "min.cleanable.dirty.ratio", ConfigValue: "0.01"}, {ConfigName: "delete.retention.ms", ConfigValue: "100"},
+	}}}})
+	if err != nil || res.Errors[topic] != nil {
+		t.Fatal(err, res)
+	}
+	c := &realCluster{addr: addr}
+	f := franz(t, c)
+	n := 0
+	write := func(key string, value []byte) {
+		if err := f.ProduceSync(context.Background(), &kgo.Record{Topic: topic, Key: []byte(key), Value: value}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	for i := range 50 {
+		write(fmt.Sprint("k", i%5), fmt.Append(nil, i))
+	}
+	write("k0", nil)
+	time.Sleep(1200 * time.Millisecond)
+	write("roll", []byte("x")) // a new segment: what came before may be compacted
+	time.Sleep(1200 * time.Millisecond)
+	write("roll", []byte("y"))
+	var got []pipeline.Record
+	eventually(t, 60*time.Second, func() string {
+		got = collect(t, c, topic)[0]
+		if len(got) >= n {
+			return fmt.Sprintf("%d records, nothing was compacted", len(got))
+		}
+		return ""
+	})
+	t.Log(n, "records were written, left are", offsets(got))
+	if last := got[len(got)-1]; string(last.Value) != "y" {
+		t.Errorf("the last is %s", last.Value)
 	}
 }

@@ -79,6 +79,7 @@ type sourceMeters struct {
 	retries                          prometheus.Counter
 	seconds                          prometheus.Observer
 	outOfRange                       func(policy string) prometheus.Counter
+	forget                           func() // takes the gauges back: the partition may go to another member
 }
 
 func newSourceMeters(m *pipeline.Metrics, tp pipeline.TopicPartition) sourceMeters {
@@ -92,6 +93,10 @@ func newSourceMeters(m *pipeline.Metrics, tp pipeline.TopicPartition) sourceMete
 		aborted: m.AbortedRecords.WithLabelValues(tp.Topic),
 		retries: m.Retries.WithLabelValues("fetch"),
 		seconds: m.FetchSeconds,
+		forget: func() {
+			m.PartitionPaused.DeleteLabelValues(tp.Topic, p)
+			m.PartitionStalled.DeleteLabelValues(tp.Topic, p)
+		},
 		outOfRange: func(policy string) prometheus.Counter {
 			return m.OutOfRange.WithLabelValues(tp.Topic, p, policy)
 		},
@@ -122,8 +127,7 @@ func (s *source) close() {
 		s.cancel()
 	}
 	s.decoder.codec.close()
-	s.meters.paused.Set(0)
-	s.meters.stalled.Set(0)
+	s.meters.forget()
 }
 
 // Next implements pipeline.Source.
