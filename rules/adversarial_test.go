@@ -548,3 +548,93 @@ func dropRule(rules []policy.Rule, line int) []policy.Rule {
 	}
 	return out
 }
+
+// TestAdversarialRegistry spells keys of the events and constants of the rules in every way that sensors and
+// authors do: an operator answers as it does on the one long form, or on that of the current user.
+func TestAdversarialRegistry(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 9))
+	tails := []string{``, `\SYSTEM`, `\SYSTEM\CurrentControlSet`, `\SYSTEM\CurrentControlSet\Services\K`, `\Software\Run`, `\S-1-5-21\Software\Run`, `\S-1-5-21`, `\Software`}
+	roots := [][]string{
+		{`HKEY_LOCAL_MACHINE`, `HKLM`, `hklm`, `\REGISTRY\MACHINE`, `\Registry\Machine`},
+		{`HKEY_USERS`, `HKU`, `\REGISTRY\USER`, "H\u212aU"},
+		{`HKEY_CURRENT_USER`, `HKCU`, `hkcu`},
+		{`HKEY_CLASSES_ROOT`, `HKCR`},
+		{`\REGISTRY\A`},
+		{`X`},
+	}
+	spell := func(root int, tail string) string {
+		if root == 0 && strings.HasPrefix(tail, `\SYSTEM\Cur`) && r.IntN(2) == 0 {
+			tail = strings.Replace(tail, "CurrentControlSet", fmt.Sprintf("ControlSet%03d", r.IntN(1000)), 1)
+		}
+		return randomCase(r, roots[root][r.IntN(len(roots[root]))]+tail)
+	}
+	oneUser := regexp.MustCompile(`^hkey_users\\[^\\]+`)
+	type rule struct{ root, tail, op int }
+	ops := []string{"==", "!=", "in", "not in", "startsWith", "contains", "endsWith", "glob", "like", "any"}
+	text := "rules:\n"
+	var rules []rule
+	for root := range roots {
+		for tail := range tails {
+			for op, name := range ops {
+				field := []string{"registry.key_path", "registry.target"}[r.IntN(2)]
+				c := "`" + spell(root, tails[tail]) + "`"
+				x := field + " " + name + " " + c
+				switch name {
+				case "in", "not in":
+					x = field + " " + name + " [`nothing`, " + c + "]"
+				case "glob", "like":
+					x = name + "(" + field + ", [`nothing`, " + c + "])"
+				case "any":
+					x = "any([`nothing`, " + c + "], # == " + field + ")"
+				}
+				text += fmt.Sprintf("  - id: r%d\n    expression: |\n      %s\n", len(rules), x)
+				rules = append(rules, rule{root, tail, op})
+			}
+		}
+	}
+	loaded, found := policy.LoadFS(fstest.MapFS{"policy.yaml": {Data: []byte(text)}})
+	if loaded == nil {
+		t.Fatal(found.Err())
+	}
+	set, found := Compile(loaded)
+	if set == nil {
+		t.Fatal(found.Err())
+	}
+	var result Result
+	for root := range roots {
+		for _, tail := range tails {
+			long := strings.ToLower(roots[root][0] + tail)
+			user := ""
+			if oneUser.MatchString(long) {
+				user = oneUser.ReplaceAllString(long, "hkey_current_user")
+			}
+			raw, _ := json.Marshal(map[string]any{"evt": map[string]any{"name": "create_key"}, "registry": map[string]any{"key_path": spell(root, tail)}})
+			set.Match(decode(t, string(raw)), &result)
+			matched := map[string]bool{}
+			for _, i := range result.Live {
+				matched[set.Rules()[i].ID] = true
+			}
+			for i, x := range rules {
+				constant := strings.ToLower(roots[x.root][0] + tails[x.tail])
+				holds := func(s string) bool {
+					switch ops[x.op] {
+					case "startsWith":
+						return strings.HasPrefix(s, constant)
+					case "contains":
+						return strings.Contains(s, constant)
+					case "endsWith":
+						return strings.HasSuffix(s, constant)
+					}
+					return s == constant
+				}
+				want := holds(long) || user != "" && strings.HasPrefix(constant, "hkey_current_user") && holds(user)
+				if ops[x.op] == "!=" || ops[x.op] == "not in" {
+					want = !want
+				}
+				if id := fmt.Sprintf("r%d", i); matched[id] != want {
+					t.Errorf("%s\nmatches: %v, want %v, on %s", strings.Split(text, "\n")[3*i+3], matched[id], want, raw)
+				}
+			}
+		}
+	}
+}

@@ -13,6 +13,13 @@ import (
 // each other when they are about the same text or number and no value serves both. Demands it does not
 // understand are taken to be fulfilled, so a contradiction found is one; not every one is found.
 
+// The work of lint on generated rules is bounded: so many demands on one subject are compared with each
+// other, and so many values are tried on a regex.
+const (
+	maxCompared = 200
+	maxMatched  = 8
+)
+
 // demand is a term that must hold, or must not.
 type demand struct {
 	*term
@@ -235,7 +242,7 @@ func (k *subject) with(n fact) (after *subject, against *fact) {
 	if k != nil {
 		*after = *k
 	}
-	if len(after.all) >= maxComparedConstants {
+	if len(after.all) >= maxCompared {
 		return after, nil
 	}
 	for i := range after.all {
@@ -253,11 +260,12 @@ func (k *subject) with(n fact) (after *subject, against *fact) {
 			}
 			after.few = true
 			for _, v := range values {
-				if !slices.ContainsFunc(after.all, func(o fact) bool { return o.refuses(v) }) {
+				if !slices.ContainsFunc(after.all, func(o fact) bool { return (o.op != "matches" || len(values) <= maxMatched) && o.refuses(v) }) {
 					fewer = append(fewer, v)
 				}
 			}
 			after.of = fewer
+		case after.few && n.op == "matches" && len(after.of) > maxMatched:
 		case after.few:
 			for _, v := range after.of {
 				if !n.refuses(v) {
@@ -283,7 +291,7 @@ func (k *subject) with(n fact) (after *subject, against *fact) {
 
 // candidates are the values that an equality leaves.
 func (k *fact) candidates() ([]any, bool) {
-	if len(k.values) > maxComparedConstants {
+	if len(k.values) > maxCompared {
 		return nil, false
 	}
 	var out []any
@@ -304,7 +312,8 @@ func (k *fact) candidates() ([]any, bool) {
 	return out, true
 }
 
-// refuses says that the demand cannot be met by the value.
+// refuses says that the demand cannot be met by the value. Regexes, which take long to compile, are asked
+// about short lists only (see with).
 func (k *fact) refuses(v any) bool {
 	if !k.plain {
 		return false
