@@ -359,6 +359,9 @@ func (k *inspector) unknownName(name string, loc file.Location) *term {
 			}
 		}
 	}
+	if k.c.set.Incomplete && policy.Suggest(name, roots) == "" {
+		return k.bad(loc) // what would define it could not be read, and that is reported
+	}
 	return k.fault(loc, codeUnknownName, "unknown name `"+name+"`", hint)
 }
 

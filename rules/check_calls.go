@@ -72,6 +72,9 @@ func (k *inspector) unknownFunction(name string, args []ast.Node, loc file.Locat
 	if near := policy.Suggest(name, candidates); near != "" {
 		hint = "did you mean `" + near + "`?"
 	}
+	if k.c.set.Incomplete && hint == "" {
+		return k.bad(loc) // what would define it could not be read, and that is reported
+	}
 	return k.fault(loc, codeUnknownFunction, "unknown function `"+name+"`", hint)
 }
 
@@ -351,6 +354,9 @@ func (k *inspector) expand(m *macro, args []ast.Node, loc file.Location, s *scop
 	if len(args) != len(m.Params) {
 		for _, a := range args {
 			k.term(a, s)
+		}
+		if k.c.set.Incomplete {
+			return k.bad(loc) // its parameters may be what could not be read
 		}
 		return k.fault(loc, codeArguments, "macro `"+m.ID.Value+"` takes "+counted(len(m.Params), "argument")+", not "+strconv.Itoa(len(args)), "write "+m.ID.Value+"("+joinTexts(m.Params)+")")
 	}

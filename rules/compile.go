@@ -34,7 +34,7 @@ type compiler struct {
 }
 
 // Compile checks and compiles every rule of set. It returns every fault of every expression, sorted; the
-// Set is nil when one of them is an error.
+// Set is nil when one of them is an error, or set itself was loaded with one.
 func Compile(set *policy.Set) (*Set, policy.Diagnostics) {
 	c := &compiler{
 		set:           set,
@@ -70,11 +70,13 @@ func Compile(set *policy.Set) (*Set, policy.Diagnostics) {
 				continue
 			}
 			s.compiled = append(s.compiled, compiled)
-			lintRules = append(lintRules, l)
+			if r.ID.Span.Line > 0 { // else its id could not be read, and that is reported
+				lintRules = append(lintRules, l)
+			}
 		}
 	}
 	lint(set, lintRules, &c.pos, c.add)
-	if c.errors > 0 {
+	if c.errors > 0 || set.Hash == "" {
 		return nil, c.diagnostics.Sort()
 	}
 	s.pos = c.pos
@@ -121,11 +123,11 @@ func (c *compiler) rule(r *policy.Rule) (compiledRule, lintRule, bool) {
 
 // expression parses and checks one expression; nil after reporting its faults.
 func (c *compiler) expression(x policy.Expr, owner string) *term {
+	if x.Scope == nil {
+		return nil // it could not be read, and that is reported
+	}
 	src := c.pos.add(x, owner)
 	in := c.names[x.Scope]
-	if in == nil { // an expression that was refused with the structure
-		in = &names{}
-	}
 	tree := c.parse(src)
 	if tree == nil {
 		return nil

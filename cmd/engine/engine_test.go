@@ -257,3 +257,23 @@ func TestDemo(t *testing.T) {
 	}
 	t.Logf("took %s", time.Since(start).Round(time.Millisecond))
 }
+
+// A definition that could not be read makes no second fault where it is used.
+func TestCheckNoKnockOn(t *testing.T) {
+	in(t, map[string]string{"p.yaml": `name: p
+lists:
+  apps: [a.exe, 5, {b: c}]
+macros:
+  - id: is_app
+    parms: [p]
+    expression: p.executable.name in apps
+rules:
+  - id: one
+    expression: |
+      evt.name == "exec" and is_app(process) and process.executable.name in apps
+`})
+	_, out, _ := call(t, "", "check", "p.yaml")
+	if strings.Contains(out, "p.yaml:7:") || strings.Contains(out, "p.yaml:11:") || strings.Count(out, "error: ") != 3 {
+		t.Errorf("knock-on faults:\n%s", out)
+	}
+}

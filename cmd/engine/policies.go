@@ -23,15 +23,8 @@ func loadSet(paths []string) (*rules.Set, policy.Diagnostics) {
 	} else {
 		loaded, faults = policy.Load(paths...)
 	}
-	if loaded == nil {
-		return nil, faults
-	}
 	set, more := rules.Compile(loaded)
-	faults = append(faults, more...).Sort()
-	if faults.HasErrors() {
-		return nil, faults
-	}
-	return set, faults
+	return set, append(faults, more...).Sort()
 }
 
 // mustLoadSet is loadSet for commands that cannot go on without a set: errors are printed. Warnings are

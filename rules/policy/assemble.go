@@ -47,9 +47,10 @@ func assemble(files []sourceFile) (*Set, Diagnostics) {
 	if !unread {
 		s.checkTests()
 	}
-	set := &Set{}
+	set := &Set{Incomplete: unread}
 	for _, r := range s.readers {
 		set.Policies = append(set.Policies, r.policy)
+		set.Incomplete = set.Incomplete || r.undefined
 	}
 	if !s.diags.HasErrors() {
 		set.Hash = hash(set)

@@ -18,6 +18,15 @@ type reader struct {
 	drafts   []*draft
 	patches  []*patch
 	defaults defaults
+	// undefined says that something that expressions may name could not be read.
+	undefined bool
+}
+
+// defines runs read, which reads what expressions may name.
+func (r *reader) defines(read func()) {
+	before := len(r.diags)
+	read()
+	r.undefined = r.undefined || r.diags[before:].HasErrors()
 }
 
 // field is one key of a mapping: the one table that the loader, the JSON Schema and the tests read.

@@ -1,0 +1,116 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// ImportSource is one file that an importer reads.
+type ImportSource struct {
+	Name string // as the user named it, with slashes
+	Data []byte
+}
+
+// maxImportFile bounds one source file; collections of a few thousand rules in one file are a few MiB.
+const maxImportFile = 64 << 20
+
+// ReadImportSources reads files, folders (every file below them with one of the extensions, dot included;
+// names that start with a dot are left out) and globs, each file once, in the order of the arguments and
+// sorted within each. What cannot be read is a diagnostic.
+func ReadImportSources(args []string, extensions ...string) ([]ImportSource, Diagnostics) {
+	g := importGatherer{extensions: extensions, seen: map[string]bool{}}
+	for _, arg := range args {
+		info, err := os.Stat(arg)
+		if err == nil {
+			g.add(arg, info, true)
+			continue
+		}
+		matches, globErr := filepath.Glob(arg)
+		if globErr != nil || len(matches) == 0 {
+			if strings.ContainsAny(arg, "*?[") && (globErr != nil || errors.Is(err, fs.ErrNotExist)) {
+				err = fmt.Errorf("no file matches")
+			}
+			g.unreadable(arg, err)
+			continue
+		}
+		for _, m := range matches {
+			if info, err := os.Stat(m); err != nil {
+				g.unreadable(m, err)
+			} else {
+				g.add(m, info, !info.IsDir())
+			}
+		}
+	}
+	return g.sources, g.diags.Sort()
+}
+
+// importGatherer collects the sources of one import.
+type importGatherer struct {
+	extensions []string
+	seen       map[string]bool
+	sources    []ImportSource
+	diags      Diagnostics
+}
+
+func (g *importGatherer) unreadable(name string, err error) {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err // the name is said already
+	}
+	g.diags = append(g.diags, Diagnostic{Span: Span{File: filepath.ToSlash(name)}, Level: Error, Code: CodeUnreadable,
+		Message: "cannot be read: " + err.Error()})
+}
+
+// add takes a file, whatever its extension when it was named itself, or the files of a folder.
+func (g *importGatherer) add(name string, info fs.FileInfo, named bool) {
+	if !info.IsDir() {
+		if named || slices.Contains(g.extensions, strings.ToLower(path.Ext(filepath.ToSlash(name)))) {
+			g.read(name, info)
+		}
+		return
+	}
+	err := filepath.WalkDir(name, func(p string, d fs.DirEntry, err error) error {
+		switch hidden := strings.HasPrefix(d.Name(), ".") && p != name; {
+		case err != nil:
+			g.unreadable(p, err)
+		case hidden && d.IsDir():
+			return fs.SkipDir
+		case hidden || d.IsDir() || !slices.Contains(g.extensions, strings.ToLower(path.Ext(d.Name()))):
+		default:
+			info, err := os.Stat(p) // follows links
+			if err != nil {
+				g.unreadable(p, err)
+			} else if !info.IsDir() {
+				g.read(p, info)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		g.unreadable(name, err)
+	}
+}
+
+func (g *importGatherer) read(name string, info fs.FileInfo) {
+	clean := filepath.Clean(name)
+	if g.seen[clean] {
+		return
+	}
+	g.seen[clean] = true
+	if info.Size() > maxImportFile {
+		g.unreadable(name, fmt.Errorf("the file has %d bytes, at most %d are read", info.Size(), maxImportFile))
+		return
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		g.unreadable(name, err)
+		return
+	}
+	g.sources = append(g.sources, ImportSource{Name: filepath.ToSlash(clean), Data: data})
+}
