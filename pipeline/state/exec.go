@@ -82,7 +82,10 @@ func (s *State) generation(h *host, pid, start int64, p *event.ProcessContext) (
 		switch {
 		case n.is(flagLatest):
 			if start > n.start && sameSecond(start, n.start) && !differ(n.proc.Executable, p.Executable) {
-				s.restart(n, n.start, 0)
+				if !whole(n.start) {
+					start = n.start
+				}
+				s.restart(n, start, 0)
 				return n, false
 			}
 		case n.start == start && !differ(n.proc.Executable, p.Executable), s.twice(n, start, p):

@@ -8,17 +8,20 @@ func (s *State) Exit(g *Sighting) Answer {
 		t = int64(p.ExitTime)
 	}
 	pid, ok := id(p.PID)
-	h := s.host(g.Host, false)
-	if !ok || h == nil {
+	if !ok {
 		return Answer{Result: s.count(Unknown)}
 	}
+	h := s.host(g.Host, true)
 	n, r, refuted := s.who(h, pid, t, p.Executable, int64(p.ExecTime))
 	switch {
-	case refuted != nil:
+	case r == Reused:
 		if refutes(refuted, t, int64(p.ExecTime)) {
 			s.end(refuted, t)
 		}
-	case r != Hit:
+		n = s.introduceDead(h, g, pid, t)
+	case r == Unknown:
+		n = s.introduceDead(h, g, pid, t)
+	case r == Ambiguous:
 	case s.successor(n, t):
 		n, r = nil, Ambiguous
 	default:
@@ -50,4 +53,31 @@ func (s *State) exit(n *Node, t int64) {
 func (s *State) successor(n *Node, t int64) bool {
 	o := n.older
 	return o != nil && !o.is(flagExited) && sameSecond(t, n.start) && whole(t) && s.near(o, t)
+}
+
+// introduceDead remembers the exit of a process whose exec has not come: it may come late, and then it is not
+// the start of a process that runs for ever.
+func (s *State) introduceDead(h *host, g *Sighting, pid, t int64) *Node {
+	for n := h.pids[pid]; n != nil; n = n.older {
+		if s.could(n, t) {
+			return nil
+		}
+	}
+	p := g.Process
+	at, f := t, flagLatest
+	if start := int64(p.ExecTime); start != 0 && start <= t {
+		at, f = start, 0
+	}
+	n := s.begin(h, pid, at, f)
+	s.end(n, t)
+	n.flags |= flagExited
+	s.learn(n, &p.Process, false)
+	if n.waits() {
+		s.leave(n)
+		s.adopt(n, executable(p.Parent))
+	}
+	s.teach(n, p)
+	s.reunite(n)
+	s.enforce(n)
+	return n
 }

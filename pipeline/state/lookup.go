@@ -3,6 +3,7 @@ package state
 import (
 	"math"
 	"strings"
+	"time"
 
 	"spoor/pipeline/event"
 )
@@ -27,14 +28,20 @@ func since(a, b int64) int64 {
 // holds reports whether n is known to have run at t.
 func (n *Node) holds(t int64) bool { return n.start <= t && t < n.end }
 
-// near reports whether n, which does not hold t, would if one of the two times were more precise. The
-// generation widened on both sides is half open as it is itself.
+// recordingLag is how much later than it happened the start of a process is stamped: what started it may have exited by
+// then. In recordings of Windows hosts one exec in a few hundred is stamped 2 to 5 ms after its parent's exit, all
+// times being precise.
+const recordingLag = 20 * int64(time.Millisecond)
+
+// near reports whether n, which does not hold t, would if the times were more precise: one of them is in whole
+// seconds, or n exited just before. The generation widened on both sides is half open as it is itself.
 func (s *State) near(n *Node, t int64) bool {
 	slack := int64(s.cfg.Slack)
 	if t < n.start {
 		return (whole(t) || whole(n.start)) && since(n.start, t) <= slack
 	}
-	return (whole(t) || whole(n.end)) && since(t, n.end) < slack
+	late := since(t, n.end)
+	return (whole(t) || whole(n.end)) && late < slack || n.is(flagExited) && late < recordingLag
 }
 
 // could reports whether nothing rules out that n ran at t.
