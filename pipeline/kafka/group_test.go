@@ -7,14 +7,17 @@ import (
 	"os"
 	"os/exec"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"spoor/pipeline"
@@ -361,20 +364,38 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// The pipeline's own partitions, warm over a rebalance: garbage in, rejects out, every one once.
+// The pipeline's own partitions, kept and moved by rebalances: garbage in, rejects out; events in, signals
+// out; every one once.
 func TestEnginePartitions(t *testing.T) {
 	t.Parallel()
 	b := broker(t, embedded.Config{Topics: map[string]int32{"in": 4, "out": 4, "rejects": 2}})
 	f := franz(t, b)
-	fill(t, f, "in", 4, 0, 100)
-	set, problems := rules.Compile(&policy.Set{})
+	policies, problems := policy.LoadFS(fstest.MapFS{"p.yaml": {Data: []byte("name: p\nrules:\n  - id: deletion\n    title: A file was deleted\n    expression: evt.name == \"delete\"\n")}})
+	if policies == nil {
+		t.Fatal(problems)
+	}
+	set, problems := rules.Compile(policies)
 	if set == nil {
 		t.Fatal(problems)
 	}
+	// Of every two records of a partition one is an event that matches and one is garbage.
+	publish := func(from, n int) {
+		var records []*kgo.Record
+		for p := range int32(4) {
+			for i := from; i < from+n; i += 2 {
+				records = append(records,
+					&kgo.Record{Topic: "in", Partition: p, Key: []byte("host"), Value: []byte(`{"evt":{"name":"delete"},"date":"2024-03-05T10:00:00Z"}`), Timestamp: time.UnixMilli(1_700_000_000_000)},
+					&kgo.Record{Topic: "in", Partition: p, Value: []byte("garbage"), Timestamp: time.UnixMilli(1_700_000_000_000)})
+			}
+		}
+		if err := f.ProduceSync(context.Background(), records...).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish(0, 100)
 	var stops []func()
 	for range 2 {
-		engine := pipeline.New(pipeline.DefaultConfig(), set, pipeline.NewMetrics(nil))
-		m := NewMember(config(b), engine, quiet)
+		m := NewMember(config(b), pipeline.New(pipeline.DefaultConfig(), set, pipeline.NewMetrics(nil)), quiet)
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)
 		go func() { done <- m.Run(ctx) }()
@@ -384,39 +405,47 @@ func TestEnginePartitions(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		eventually(t, 5*time.Second, func() string {
-			if s := m.Status(); !s.Ready || s.Assigned != 4/len(stops) {
-				return fmt.Sprintf("%+v", s)
-			}
-			return ""
-		})
-		fill(t, f, "in", 4, 100*len(stops), 100)
+		eventually(t, 5*time.Second, func() string { return assigned(map[*Member]int{m: 4 / len(stops)}) })
+		publish(100*len(stops), 100)
 	}
-	seen := func() map[string]int {
+	seen := func(topic string, headers ...string) map[string]int {
 		out := map[string]int{}
-		for _, records := range collect(t, b, "rejects") {
+		for _, records := range collect(t, b, topic) {
 			for _, r := range records {
-				h := map[string]string{}
-				for _, x := range r.Headers {
-					h[x.Key] = string(x.Value)
+				var id string
+				for _, h := range r.Headers {
+					if slices.Contains(headers, h.Key) {
+						id += "/" + string(h.Value)
+					}
 				}
-				out[h[pipeline.HeaderPartition]+"/"+h[pipeline.HeaderOffset]+" "+h[pipeline.HeaderReason]]++
+				out[id]++
+			}
+		}
+		return out
+	}
+	want := func(format string, first int) map[string]int {
+		out := map[string]int{}
+		for p := range 4 {
+			for i := first; i < 300; i += 2 {
+				out[fmt.Sprintf(format, p, i)] = 1
 			}
 		}
 		return out
 	}
 	eventually(t, 10*time.Second, func() string {
-		if n := len(seen()); n < 1200 {
-			return fmt.Sprintf("%d of 1200 rejects", n)
+		signals, rejects := len(seen("out", "spoor-signal-id")), len(seen("rejects", pipeline.HeaderPartition, pipeline.HeaderOffset))
+		if signals < 600 || rejects < 600 {
+			return fmt.Sprintf("%d signals and %d rejects, 600 each are due", signals, rejects)
 		}
 		return ""
 	})
 	for _, stop := range stops {
 		stop()
 	}
-	for id, n := range seen() {
-		if n != 1 || !strings.HasSuffix(id, " invalid_json") {
-			t.Errorf("%s, %d times", id, n)
-		}
+	if got, want := seen("out", "spoor-signal-id"), want("/in/%d/%d", 0); !reflect.DeepEqual(got, want) {
+		t.Errorf("signals: %v", got)
+	}
+	if got, want := seen("rejects", pipeline.HeaderReason, pipeline.HeaderPartition, pipeline.HeaderOffset), want("/invalid_json/%d/%d", 1); !reflect.DeepEqual(got, want) {
+		t.Errorf("rejects: %v", got)
 	}
 }
