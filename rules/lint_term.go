@@ -38,9 +38,19 @@ func constantTestOf(t *term) (constantTest, bool) {
 	if c.subject.op == opCall && c.subject.name == "exact" && len(c.subject.args) == 1 {
 		c.subject, c.exact = c.subject.args[0], true
 	}
-	for _, v := range c.values {
-		if s, ok := v.(string); ok {
-			c.texts = append(c.texts, s)
+	for i, v := range c.values {
+		switch v := v.(type) {
+		case string:
+			c.texts = append(c.texts, v)
+		case int:
+			// Exit codes compare in 32 bits; in an order, a code with the high bit is taken without sign.
+			if code := exitCode(v); code != v && isExitCode(c.subject) {
+				if !c.equality() {
+					return c, false
+				}
+				c.values = slices.Clone(c.values)
+				c.values[i] = code
+			}
 		}
 	}
 	return c, true
