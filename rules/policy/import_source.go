@@ -40,10 +40,15 @@ func ReadImportSources(args []string, extensions ...string) ([]ImportSource, Dia
 			continue
 		}
 		for _, m := range matches {
+			if strings.HasPrefix(filepath.Base(m), ".") {
+				continue
+			}
+			// rules/*.txt asks for such files, rules/* for what is below it as a folder would be.
+			named := !strings.ContainsAny(filepath.Ext(arg), "*?[") && filepath.Ext(arg) != ""
 			if info, err := os.Stat(m); err != nil {
 				g.unreadable(m, err)
 			} else {
-				g.add(m, info, !info.IsDir())
+				g.add(m, info, named)
 			}
 		}
 	}
@@ -75,8 +80,10 @@ func (g *importGatherer) add(name string, info fs.FileInfo, named bool) {
 		}
 		return
 	}
-	err := filepath.WalkDir(name, func(p string, d fs.DirEntry, err error) error {
-		switch hidden := strings.HasPrefix(d.Name(), ".") && p != name; {
+	// os.DirFS follows a link that the folder itself is.
+	err := fs.WalkDir(os.DirFS(name), ".", func(below string, d fs.DirEntry, err error) error {
+		p := filepath.Join(name, filepath.FromSlash(below))
+		switch hidden := strings.HasPrefix(path.Base(below), ".") && below != "."; {
 		case err != nil:
 			g.unreadable(p, err)
 		case hidden && d.IsDir():

@@ -89,12 +89,10 @@ type ImportDocument struct {
 func ReadImportDocuments(src ImportSource) []ImportDocument {
 	var out []ImportDocument
 	for _, chunk := range splitDocuments(src.Data) {
-		s, diags := newSource(src.Name, chunk.data)
+		s, diags := newSource(src.Name, hideMarks(chunk.data))
 		doc := ImportDocument{Span: shifted(Span{File: src.Name, Line: 1, Col: 1, EndLine: 1, EndCol: 2}, chunk.line)}
-		// A character that a policy cannot hold may well stand in somebody else's rule.
-		diags = withoutCode(diags, CodeControlCharacter)
 		if !diags.HasErrors() {
-			b := &builder{src: s, anchors: map[string]ast.Node{}}
+			b := &builder{src: s, anchors: map[string]anchor{}}
 			root := b.importDocument()
 			diags = append(diags, b.diags...)
 			if root == nil && !diags.HasErrors() {
@@ -175,21 +173,42 @@ func splitDocuments(data []byte) []documentChunk {
 func blankDocument(data []byte) bool {
 	for _, l := range bytes.Split(data, []byte("\n")) {
 		text := strings.TrimSpace(strings.TrimPrefix(string(l), "\ufeff"))
-		if text != "" && text != "---" && text[0] != '#' && (text[0] != '%' || l[0] != '%') {
+		if text != "" && text != "---" && text[0] != '#' && text[0] != '%' {
 			return false
 		}
 	}
 	return true
 }
 
-func withoutCode(ds Diagnostics, code string) Diagnostics {
-	var out Diagnostics
-	for _, d := range ds {
-		if d.Code != code {
-			out = append(out, d)
-		}
+// Direction marks and byte order marks are refused in policies, because they make a text look like another.
+// A rule that looks for them holds them, so they are read in disguise: as characters of a private plane.
+const disguise = 0xF0000
+
+func hideMarks(data []byte) []byte {
+	bom := []byte("\ufeff")
+	rest := bytes.TrimPrefix(data, bom)
+	if bytes.IndexFunc(rest, directionMark) < 0 || !utf8.Valid(rest) {
+		return data
 	}
-	return out
+	return bytes.Map(func(r rune) rune {
+		if directionMark(r) {
+			return r + disguise
+		}
+		return r
+	}, rest)
+}
+
+func directionMark(r rune) bool {
+	return r == 0xFEFF || r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069
+}
+
+func showMarks(s string) string {
+	return strings.Map(func(r rune) rune {
+		if directionMark(r - disguise) {
+			return r - disguise
+		}
+		return r
+	}, s)
 }
 
 func shifted(s Span, lines int) Span {
@@ -207,7 +226,7 @@ func importNode(n *node, lines int) *ImportNode {
 	switch n.kind {
 	case scalarNode:
 		out.Kind = ImportText
-		out.Text = n.scalar.text
+		out.Text = showMarks(n.scalar.text)
 		out.Plain = n.scalar.style == plain
 		for _, s := range n.scalar.segments {
 			s.line += lines
@@ -215,8 +234,19 @@ func importNode(n *node, lines int) *ImportNode {
 		}
 	case mapNode:
 		out.Kind = ImportMap
+		var merged []ImportEntry
 		for _, e := range n.entries {
-			out.Entries = append(out.Entries, ImportEntry{importNode(e.key, lines), importNode(e.value, lines)})
+			key, value := importNode(e.key, lines), importNode(e.value, lines)
+			if key.Text == mergeKey && key.Plain {
+				merged = append(merged, value.mappings()...)
+			} else {
+				out.Entries = append(out.Entries, ImportEntry{key, value})
+			}
+		}
+		for _, e := range merged {
+			if out.Get(e.Key.Text) == nil {
+				out.Entries = append(out.Entries, e)
+			}
 		}
 	case seqNode:
 		out.Kind = ImportList
@@ -227,30 +257,62 @@ func importNode(n *node, lines int) *ImportNode {
 	return out
 }
 
-// maxAliases bounds how many values aliases may stand for in a document.
-const maxAliases = 10_000
+// mappings are the entries of a mapping, or of every mapping of a list.
+func (n *ImportNode) mappings() []ImportEntry {
+	out := n.Entries
+	for _, item := range n.Items {
+		out = append(out, item.Entries...)
+	}
+	return out
+}
 
-// resolve builds what an anchor, alias or merge key stands for. Only importers resolve them.
+// anchor is a value that an alias may stand for.
+type anchor struct {
+	value  ast.Node
+	column int // of the key it stands behind
+}
+
+// maxAliased bounds how many values the aliases of a document may stand for.
+const maxAliased = 50_000
+
+// resolve builds what an anchor, alias or merge key stands for.
 func (b *builder) resolve(n ast.Node, column int, flow bool) *node {
+	at := b.place(n.GetToken(), 1)
+	faulty := &node{kind: faultyNode, span: at}
 	switch n := n.(type) {
 	case *ast.AnchorNode:
-		b.anchors[n.Name.String()] = n.Value
-		return b.build(n.Value, "", column, flow)
+		out := b.build(n.Value, "", column, flow)
+		// Known from here on only: a value that held itself would have no end.
+		b.anchors[n.Name.String()] = anchor{n.Value, column}
+		return out
 	case *ast.AliasNode:
-		at := b.place(n.GetToken(), 1)
 		name := n.Value.String()
-		value, ok := b.anchors[name]
+		a, ok := b.anchors[name]
 		if !ok {
 			b.fault(at, CodeAlias, fmt.Sprintf("no anchor &%s stands before this alias", clip(name, 40)), "")
-			return &node{kind: faultyNode, span: at}
+			return faulty
 		}
-		if b.aliases++; b.aliases > maxAliases {
-			b.fault(at, CodeLimit, fmt.Sprintf("the document has more than %d aliases, directly or through others", maxAliases), "")
-			b.anchors = map[string]ast.Node{}
-			return &node{kind: faultyNode, span: at}
+		out := b.build(a.value, "", a.column, flow)
+		if b.aliased += size(out); b.aliased > maxAliased {
+			b.fault(at, CodeLimit, fmt.Sprintf("the aliases of this document stand for more than %d values", maxAliased), "")
+			clear(b.anchors)
+			return faulty
 		}
-		return b.build(value, "", column, flow)
+		return out
 	}
-	at := b.place(n.GetToken(), 2)
-	return &node{kind: scalarNode, span: at, scalar: scalar{text: "<<", span: at}}
+	return &node{kind: scalarNode, span: at, scalar: scalar{text: mergeKey, span: at}}
+}
+
+const mergeKey = "<<"
+
+// size is how many values n has, itself included.
+func size(n *node) int {
+	count := 1
+	for _, item := range n.items {
+		count += size(item)
+	}
+	for _, e := range n.entries {
+		count += size(e.value)
+	}
+	return count
 }

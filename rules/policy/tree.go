@@ -60,6 +60,9 @@ type builder struct {
 	diags Diagnostics
 	// tagged are lines with a tag, which is a fault already: behind it the library's columns are off.
 	tagged map[int]bool
+	// anchors are the anchors met so far, when they are not refused: importers only.
+	anchors map[string]anchor
+	aliased int // values that aliases stood for
 }
 
 // unreadable reports why a scalar cannot be read.
@@ -200,6 +203,9 @@ func (b *builder) build(n ast.Node, key string, column int, flow bool) *node {
 	case *ast.TagNode:
 		return b.tag(n, key)
 	case *ast.AliasNode, *ast.AnchorNode, *ast.MergeKeyNode:
+		if b.anchors != nil {
+			return b.resolve(n, column, flow)
+		}
 		return b.sigil(n, key)
 	case *ast.StringNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
 		return b.inline(n, flow)
@@ -228,7 +234,7 @@ func (b *builder) mapping(values []*ast.MappingValueNode, flow bool, start, end 
 // key converts a key; whatever is not a one-line text is reported and kept as a faulty node.
 func (b *builder) key(n ast.MapKeyNode, flow bool) *node {
 	if merge, ok := n.(*ast.MergeKeyNode); ok {
-		return b.sigil(merge, "")
+		return b.build(merge, "", 0, flow)
 	}
 	k := b.build(n, "", 0, flow)
 	if k.kind == nullNode || k.kind == scalarNode && k.span.Line != k.span.EndLine || k.kind == mapNode || k.kind == seqNode {
