@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"spoor/pipeline"
+)
+
+// reloading starts an engine that watches path, and returns a function that waits until done.
+func reloading(t *testing.T, path string) (*pipeline.Engine, func(what string, done func() bool)) {
+	t.Helper()
+	set, faults := loadSet([]string{path})
+	if set == nil {
+		t.Fatal(faults)
+	}
+	eng := pipeline.New(pipeline.DefaultConfig(), set, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	a := &app{stdout: &strings.Builder{}, stderr: &strings.Builder{}}
+	if err := a.reloadOnChange(ctx, []string{path}, eng, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	return eng, func(what string, done func() bool) {
+		t.Helper()
+		for start := time.Now(); !done(); time.Sleep(10 * time.Millisecond) {
+			if time.Since(start) > 10*time.Second {
+				t.Fatalf("waited in vain for %s", what)
+			}
+		}
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestReloadOnChange(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "p.yaml"), officePolicy)
+	eng, await := reloading(t, dir)
+	before := eng.Set().Hash()
+
+	// A bad set keeps the running one, and counts.
+	write(t, filepath.Join(dir, "p.yaml"), strings.Replace(officePolicy, "evt.name", "evt.nome", 1))
+	await("the failed reload", func() bool { return testutil.ToFloat64(eng.Metrics().Reloads.WithLabelValues("failed")) > 0 })
+	if eng.Set().Hash() != before {
+		t.Error("a set with errors was taken over")
+	}
+	// A comment changes nothing.
+	write(t, filepath.Join(dir, "p.yaml"), officePolicy+"# a comment\n")
+	await("the reload without a change", func() bool { return testutil.ToFloat64(eng.Metrics().Reloads.WithLabelValues("unchanged")) > 0 })
+	// A new file in a new folder is a new set.
+	write(t, filepath.Join(dir, "more", "q.yaml"), strings.ReplaceAll(officePolicy, "office", "second"))
+	await("the new folder's file", func() bool { return len(eng.Set().Rules()) == 2 })
+	// What an editor does: write beside it and rename.
+	write(t, filepath.Join(dir, "more", "q.yaml~"), strings.ReplaceAll(officePolicy, "office", "third"))
+	if err := os.Rename(filepath.Join(dir, "more", "q.yaml~"), filepath.Join(dir, "more", "q.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	await("the renamed file", func() bool { return eng.Set().Rules()[0].PolicyName == "third" }) // more/q.yaml is before p.yaml
+}
+
+// Kubernetes mounts a ConfigMap as links to ..data/FILE and swaps the link ..data.
+func TestReloadConfigMap(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "..2026_01", "p.yaml"), officePolicy)
+	link := func(to, name string) {
+		t.Helper()
+		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link("..2026_01", "..data")
+	link(filepath.Join("..data", "p.yaml"), "p.yaml")
+	eng, await := reloading(t, dir)
+	if n := len(eng.Set().Rules()); n != 1 {
+		t.Fatalf("%d rules: the mount counts more than once", n)
+	}
+	write(t, filepath.Join(dir, "..2026_02", "p.yaml"), strings.ReplaceAll(officePolicy, "office", "swapped"))
+	link("..2026_02", "..data_tmp")
+	if err := os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "..2026_01")); err != nil {
+		t.Fatal(err)
+	}
+	await("the swapped ConfigMap", func() bool { return eng.Set().Rules()[0].PolicyName == "swapped" })
+}
+
+// A policy given as a file is watched through its folder.
+func TestReloadFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "p.yaml")
+	write(t, path, officePolicy)
+	eng, await := reloading(t, path)
+	write(t, path, strings.ReplaceAll(officePolicy, "office", "other"))
+	await("the changed file", func() bool { return eng.Set().Rules()[0].PolicyName == "other" })
+}
