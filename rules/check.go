@@ -436,7 +436,7 @@ func (k *inspector) pointer(n *ast.PointerNode, s *scope) *term {
 	case b.closure != k.innermost():
 		return k.outerElement(loc)
 	}
-	return k.done(&term{op: opElem, typ: typ{kind: b.closure.elem}, loc: loc})
+	return k.done(&term{op: opElem, typ: typ{kind: b.closure.elem}, constants: b.closure.constants, loc: loc})
 }
 
 func (k *inspector) outerElement(loc file.Location) *term {

@@ -282,7 +282,7 @@ func (k *inspector) closure(f *Function, args []ast.Node, loc file.Location, s *
 	if len(k.inside) == 1 {
 		k.inside[0].holds = true
 	}
-	c := &closure{elem: list.typ.elem}
+	c := &closure{elem: list.typ.elem, constants: list.op == opConst}
 	k.inside = append(k.inside, c)
 	body := k.term(predicate.Node, &scope{up: s, name: "#", closure: c})
 	k.inside = k.inside[:len(k.inside)-1]

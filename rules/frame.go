@@ -50,7 +50,8 @@ func (p *processView) reset(q *event.Process) {
 	if q == nil {
 		q = noProcess
 	}
-	*p = processView{p: q}
+	p.p = q
+	p.have = [maxProcessTexts]bool{}
 }
 
 // reset points v at e. What e points to must not change until the next reset.

@@ -210,6 +210,7 @@ func (s *scope) find(name string) *scope {
 
 // closure is an any(...) or the like that runs for each event.
 type closure struct {
-	elem  kind
-	holds bool // another closure stands in it
+	elem      kind
+	constants bool // its list is constant
+	holds     bool // another closure stands in it
 }

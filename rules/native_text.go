@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"spoor/pipeline/event"
 )
 
 func characters(s string) int { return utf8.RuneCountInString(s) }
@@ -97,7 +99,7 @@ func (b *native) textCall(t *term, folded bool) func(frame) string {
 	if t.name == "upper" {
 		change = strings.ToUpper
 	}
-	get := b.text(a, false)
+	get := b.text(a, folded)
 	return func(fr frame) string {
 		s := get(fr)
 		fr.ev.spend(len(s) / copyUnit)
@@ -203,7 +205,13 @@ func (b *native) intCompare(t *term) func(frame) bool {
 	return combine(b.code(left), b.code(right), ordering[int](t.name))
 }
 
-func isExitCode(t *term) bool { return t.op == opField && t.field.Path == "exit.code" }
+// isExitCode says that t is the exit code, or chooses it with ?:.
+func isExitCode(t *term) bool {
+	if t.op == opCond {
+		return isExitCode(t.args[1]) || isExitCode(t.args[2])
+	}
+	return t.op == opField && t.field.Path == "exit.code"
+}
 
 // code is an int that is compared with an exit code.
 func (b *native) code(t *term) func(frame) int {
@@ -211,7 +219,8 @@ func (b *native) code(t *term) func(frame) int {
 		v := exitCode(t.konst.(int))
 		return func(frame) int { return v }
 	}
-	return b.int(t)
+	get := b.int(t)
+	return func(fr frame) int { return exitCode(get(fr)) }
 }
 
 func exitCode(v int) int {
@@ -239,6 +248,9 @@ func (b *native) textCompare(t *term) func(frame) bool {
 		if f := registryOf(right); f != nil && left.op == opConst {
 			return b.registryCompare(f, left.konst.(string), t.name, func(path, c string) bool { return test(c, path) })
 		}
+	}
+	if !t.exact && (left.ofConstants() || right.ofConstants()) {
+		return b.elementCompare(t, test)
 	}
 	l, r := b.text(left, !t.exact), b.text(right, !t.exact)
 	if right.op == opConst {
@@ -269,6 +281,32 @@ func (b *native) registryCompare(f *field, constant, operator string, test func(
 		path := fr.ev.foldedText(f)
 		fr.ev.spend(1 + len(path)/textUnit)
 		return test(path, c) || user && test(fr.ev.userText(f), c)
+	}
+}
+
+// elementCompare compares with an element of a constant list, which is a constant as well: beside evt.name and
+// registry paths it is rewritten as constants are.
+func (b *native) elementCompare(t *term, test func(a, b string) bool) func(frame) bool {
+	field, constant := t.args[0], t.args[1]
+	ordered := test
+	if field.ofConstants() {
+		field, constant = constant, field
+		ordered = func(a, b string) bool { return test(b, a) }
+	}
+	get := b.text(constant, false)
+	if f := registryOf(field); f != nil {
+		return func(fr frame) bool {
+			return b.registryCompare(f, get(fr), t.name, ordered)(fr)
+		}
+	}
+	subject := b.text(field, true)
+	name := field.op == opField && field.field.Path == "evt.name" && t.name == "=="
+	return func(fr frame) bool {
+		c := get(fr)
+		if name {
+			c = event.Canonical(c)
+		}
+		return ordered(subject(fr), fold(c))
 	}
 }
 
@@ -364,12 +402,17 @@ func (b *native) in(t *term) func(frame) bool {
 		get := b.int(left)
 		return func(fr frame) bool { return set[get(fr)] }
 	}
-	get := b.value(left)
+	get, code := b.value(left), isExitCode(left)
 	return func(fr frame) bool {
 		v := get(fr)
 		all, _ := list(fr).([]any)
 		fr.ev.spend(1 + len(all)/patternUnit)
-		return slices.ContainsFunc(all, func(e any) bool { return sameValue(v, e) })
+		return slices.ContainsFunc(all, func(e any) bool {
+			if n, ok := e.(int); ok && code {
+				e = exitCode(n)
+			}
+			return sameValue(v, e)
+		})
 	}
 }
 

@@ -78,6 +78,8 @@ func (c *compiler) foldConstant(t *term) *term {
 			return t.args[2]
 		}
 		return t
+	case opClosure:
+		return c.foldClosure(t)
 	case opNot, opCompare, opArith, opNegate, opCall, opIndex:
 		for _, a := range t.args {
 			if a.op != opConst {
@@ -94,6 +96,26 @@ func (c *compiler) foldConstant(t *term) *term {
 		return t
 	}
 	if value == nil { // an element past the end
+		value = noValue(t.typ.kind)
+	}
+	return &term{op: opConst, typ: t.typ, konst: value, loc: t.loc, ext: t.ext, use: t.use}
+}
+
+// foldClosure evaluates a closure over a constant list whose body asks for nothing but its element.
+func (c *compiler) foldClosure(t *term) *term {
+	if t.args[0].op != opConst || t.readsEvent() {
+		return t
+	}
+	p, err := c.valueProgram(newLowering().closure(t))
+	if err != nil {
+		return t // compiling the rule says so
+	}
+	m := machine{env: &view{work: ruleBudget}}
+	value, err := m.vm.Run(p, m.env)
+	if err != nil {
+		return t // it is over budget on every event
+	}
+	if value == nil {
 		value = noValue(t.typ.kind)
 	}
 	return &term{op: opConst, typ: t.typ, konst: value, loc: t.loc, ext: t.ext, use: t.use}

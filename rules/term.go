@@ -42,6 +42,8 @@ type term struct {
 	path  string
 	vari  *variable
 	exact bool // of opCompare: as written
+	// constants, of opElem: the list is constant.
+	constants bool
 
 	// loc is the author's token that diagnostics point at. ext spans the term's tokens, as far as they
 	// stand in one expression; use is where a macro's or let's name stands that the term was inlined for.
@@ -225,6 +227,32 @@ func (t *term) readsElement() bool {
 	}
 	for _, a := range t.args {
 		if a.readsElement() {
+			return true
+		}
+	}
+	return false
+}
+
+// ofConstants says that t is an element of a constant list.
+func (t *term) ofConstants() bool { return t.op == opElem && t.constants }
+
+// readsEvent says that t depends on the event, or on an element that is not its own.
+func (t *term) readsEvent() bool {
+	reads := t.args[1].readsAnything(true) || t.args[0].readsAnything(false)
+	return reads
+}
+
+func (t *term) readsAnything(inside bool) bool {
+	switch t.op {
+	case opField, opVariable, opObject:
+		return true
+	case opElem:
+		return !inside
+	case opClosure:
+		return t.args[0].readsAnything(inside) || t.args[1].readsAnything(true)
+	}
+	for _, a := range t.args {
+		if a.readsAnything(inside) {
 			return true
 		}
 	}
