@@ -172,7 +172,14 @@ func TestWarmPartitionsStay(t *testing.T) {
 	go func() { done <- a.Run(ctx) }()
 	eventually(t, 5*time.Second, func() string { return missing(t, b, "in", "out", 4, 10) })
 	_, stop := member(t, cfg, quiet, nil)
-	eventually(t, 5*time.Second, func() string { return assigned(map[*Member]int{a: 2}) })
+	eventually(t, 5*time.Second, func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(closed) < 2 {
+			return "two partitions have to go"
+		}
+		return ""
+	})
 	stop()
 	eventually(t, 5*time.Second, func() string { return assigned(map[*Member]int{a: 4}) })
 	cancel()
