@@ -99,6 +99,7 @@ func (l *linter) terms(t *term) {
 	if t.op == opCompare || t.op == opCall {
 		if c, ok := constantTestOf(t); ok {
 			l.impossible(c)
+			l.repeated(c)
 			if c.op == "matches" {
 				l.simplerRegex(c)
 				l.shortRoot(c)
@@ -193,6 +194,26 @@ func (l *linter) duplicates(set *policy.Set) {
 				}
 			}
 		}
+	}
+}
+
+// repeated warns of a constant that stands twice in a list that is written in the condition.
+func (l *linter) repeated(c constantTest) {
+	list := c.term.args[len(c.term.args)-1]
+	if list.op != opConst || list.name != "" || len(c.values) < 2 {
+		return
+	}
+	seen := make(map[any]bool, len(c.values))
+	for _, v := range c.values {
+		key := v
+		if s, ok := v.(string); ok {
+			key, _ = c.seen(s)
+		}
+		if seen[key] {
+			l.warnOf(list, codeDuplicateMember, fmt.Sprintf("the list has `%v` twice", v), "remove one of them")
+			return
+		}
+		seen[key] = true
 	}
 }
 
