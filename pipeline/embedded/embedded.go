@@ -1,7 +1,7 @@
 // Package embedded is the broker inside the process, for the demo and for tests: a Kafka broker written as
 // a fake (kfake), in memory, on loopback. It is the only door to kfake and franz-go outside of tests. It is
 // no Kafka: one goroutine serves everything, nothing is durable, and timing or fencing seen here says little
-// about a real broker. It imports nothing of ours.
+// about a real broker. It imports pipeline and nothing else of ours.
 package embedded
 
 import (
