@@ -109,6 +109,7 @@ func (c *compiler) rule(r *policy.Rule) (compiledRule, lintRule, bool) {
 		ok = ok && good
 		out.exceptions = append(out.exceptions, code)
 	}
+	c.limiterFields(r)
 	if !ok {
 		return out, l, false
 	}
@@ -119,6 +120,20 @@ func (c *compiler) rule(r *policy.Rule) (compiledRule, lintRule, bool) {
 		c.add(c.diagnostic(c.pos.widen(t.ext), policy.Warning, codeNoEventName, "nothing restricts the event's name, so rule `"+r.ID.Value+"` is evaluated for every event", "begin with evt.name == \"exec\" or evt.name in [...]"))
 	}
 	return out, l, true
+}
+
+// limiterFields checks that the fields of limiter_token can be read.
+func (c *compiler) limiterFields(r *policy.Rule) {
+	for _, name := range r.LimiterToken {
+		if f := fieldByPath[name.Value]; f != nil && f.kind != kindList {
+			continue
+		}
+		hint := "name a field such as process.executable.path"
+		if near := policy.Suggest(name.Value, sortedKeys(fieldByPath)); near != "" {
+			hint = "did you mean `" + near + "`?"
+		}
+		c.reportSpan(name.Span, codeUnknownField, "`"+name.Value+"` is no field with a value", hint)
+	}
 }
 
 // expression parses and checks one expression; nil after reporting its faults.
