@@ -12,6 +12,7 @@ const maxGenerations = 4
 type host struct {
 	name    string
 	pids    map[int64]*Node // the newest generation; older ones hang on it, start descending
+	last    *Node           // the newest generation asked for last: events of a process come in runs; may be nil
 	waiting map[int64]*Node // by the process id of the parent they lack
 	nodes   int             // stubs included; a host without any is dropped
 
@@ -83,8 +84,21 @@ func (s *State) countParent(h *host, r Result) {
 	}
 }
 
+// newest is the newest generation of a process id.
+func (h *host) newest(pid int64) *Node {
+	if n := h.last; n != nil && n.pid == pid {
+		return n
+	}
+	n := h.pids[pid]
+	if n != nil {
+		h.last = n
+	}
+	return n
+}
+
 // place puts n among the generations of its process id and returns the next older and the next newer one.
 func (h *host) place(n *Node) (older, newer *Node) {
+	h.last = nil
 	for g := h.pids[n.pid]; g != nil && g.before(n); g = g.older {
 		newer = g
 	}
@@ -110,6 +124,7 @@ func (g *Node) before(n *Node) bool {
 
 // displace takes n out of the generations of its process id.
 func (h *host) displace(n *Node) {
+	h.last = nil
 	at := h.pids[n.pid]
 	if at == n {
 		if n.older == nil {

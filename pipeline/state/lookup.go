@@ -91,7 +91,8 @@ func (s *State) pick(h *host, pid, t int64, hint *event.File, meant func(*State,
 // does not). When it is nobody known, refuted is the process that should have been it by time and is not.
 func (s *State) who(h *host, pid, t int64, exe *event.File, start int64) (n *Node, r Result, refuted *Node) {
 	ambiguous := false
-	for g := h.pids[pid]; g != nil; g = g.older {
+	newest := h.newest(pid)
+	for g := newest; g != nil; g = g.older {
 		switch {
 		case !g.holds(t):
 		case s.contradicts(g, exe, start):
@@ -110,7 +111,7 @@ func (s *State) who(h *host, pid, t int64, exe *event.File, start int64) (n *Nod
 	}
 	// Nobody, strictly. An executable that agrees is as good as a time in whole seconds, and it is needed when
 	// somebody else ran then.
-	for g := h.pids[pid]; g != nil; g = g.older {
+	for g := newest; g != nil; g = g.older {
 		if g.holds(t) || s.contradicts(g, exe, start) {
 			continue
 		}
@@ -174,7 +175,10 @@ func base(f *event.File) string {
 // differ reports whether two executables are known and have different basenames. A short name (IEXPLO~1.EXE)
 // says too little.
 func differ(a, b *event.File) bool {
-	if a == nil || b == nil || a.Path == b.Path && a.Path != "" {
+	if a == nil || b == nil {
+		return false
+	}
+	if a.Path == b.Path && a.Path != "" {
 		return false
 	}
 	x, y := base(a), base(b)
