@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -152,7 +153,7 @@ func (k *inspector) constantCall(f *Function, t *term) *term {
 			value = int(n)
 		case "float":
 			x, err := strconv.ParseFloat(strings.TrimSpace(v), 64)
-			if err != nil {
+			if err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
 				return bad("a number")
 			}
 			value = x

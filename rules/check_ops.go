@@ -207,7 +207,7 @@ func (k *inspector) eventNames(field, constant *term) (*term, *term) {
 		switch {
 		case event.IsAlias(s):
 			k.warn(constant, codeEventAlias, "`"+s+"` is an older name of the event `"+c+"`", "write \""+c+"\"")
-		case slices.Contains(event.Known(), c) || k.names.events[fold(s)]:
+		case s == "" || slices.Contains(event.Known(), c) || k.names.events[fold(s)]:
 		default:
 			hint := "list it under extra_event_names when a sensor sends it"
 			if near := policy.Suggest(s, event.Known()); near != "" {

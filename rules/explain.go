@@ -277,10 +277,16 @@ func valueName(t *term) string {
 	return t.field.Path
 }
 
+// maxDisplay is how much of a text is shown, in bytes.
+const maxDisplay = 2000
+
 // display writes a value as an author would.
 func display(v any) string {
 	switch v := v.(type) {
 	case string:
+		if len(v) > maxDisplay {
+			return strconv.Quote(strings.ToValidUTF8(v[:maxDisplay], "")) + fmt.Sprintf("... (%d characters)", characters(v))
+		}
 		return strconv.Quote(v)
 	case time.Time:
 		if v.IsZero() {

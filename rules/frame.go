@@ -32,6 +32,7 @@ type view struct {
 	user   [maxEventTexts]string // of registry paths: as the current user sees them
 	asUser [maxEventTexts]bool
 	vars   map[*variable]any
+	folds  map[string]string // of texts that are no fields: variables, elements
 
 	work int // what is left of the budget of the rule under evaluation
 }
@@ -62,6 +63,7 @@ func (v *view) reset(e *event.Event) {
 	v.list = nil
 	v.ancestors = v.ancestors[:0]
 	clear(v.vars)
+	clear(v.folds)
 	if e.Process == nil {
 		v.process.reset(nil)
 		v.parent.reset(nil)
@@ -82,6 +84,7 @@ func (v *view) reset(e *event.Event) {
 func (v *view) release() {
 	v.event = nil
 	clear(v.vars)
+	clear(v.folds)
 }
 
 // ancestorList is process.ancestors as expr's VM walks it.
@@ -148,6 +151,22 @@ func (v *view) foldedText(f *field) string {
 	return v.folded[f.slot]
 }
 
+// foldOnce is the fold of a text that is no field, computed once for an event.
+func (v *view) foldOnce(s string) string {
+	if foldedPrefix(s) == len(s) {
+		return s
+	}
+	if f, ok := v.folds[s]; ok {
+		return f
+	}
+	if v.folds == nil {
+		v.folds = map[string]string{}
+	}
+	f := fold(s)
+	v.folds[s] = f
+	return f
+}
+
 // userText is what userKey makes of a registry path, computed once for an event.
 func (v *view) userText(f *field) string {
 	if !v.asUser[f.slot] {
@@ -177,11 +196,10 @@ func instant(t event.Time) time.Time { return t.Time() }
 const (
 	ruleBudget = 200_000
 	// A text operation costs a unit, and one more for every textUnit bytes that it may look at.
-	textUnit = 64
+	textUnit = 48
 	// What looks at each byte more than once, or copies it, pays for fewer bytes with a unit.
 	copyUnit     = 8
-	patternUnit  = 8
-	globUnit     = 2
+	patternUnit  = 2
 	regexUnit    = 1
 	variableUnit = 2
 )

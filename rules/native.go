@@ -103,6 +103,11 @@ func (b *native) element(t *term) func(frame) any {
 		v := t.konst
 		return func(frame) any { return v }
 	}
+	if from := t.args[0]; t.name == "first" && from.op == opClosure && from.name == "filter" { // finding makes no list
+		finding := *from
+		finding.name, finding.typ = "find", t.typ
+		return b.input(b.lower.closure(&finding))
+	}
 	list := b.list(t.args[0])
 	at := func(frame) int { return 0 }
 	switch {
@@ -138,8 +143,9 @@ func (b *native) list(t *term) func(frame) any {
 	case opVariable:
 		get := b.element(t)
 		return func(fr frame) any {
-			if l, ok := get(fr).([]any); ok {
-				return l
+			l := get(fr)
+			if _, ok := l.([]any); ok {
+				return l // not the slice itself, which would be boxed anew
 			}
 			return noElements
 		}

@@ -230,7 +230,7 @@ func (b *native) textIn(t *term) func(frame) bool {
 				c, _ := e.(string)
 				fr.ev.spend(1 + len(c)/textUnit)
 				if !t.exact {
-					c = fold(c)
+					c = fr.ev.foldOnce(c)
 				}
 				if c == s {
 					return true
@@ -284,7 +284,7 @@ func (b *native) in(t *term) func(frame) bool {
 	return func(fr frame) bool {
 		v := get(fr)
 		all, _ := list(fr).([]any)
-		fr.ev.spend(1 + len(all)/patternUnit)
+		fr.ev.spend(1 + len(all)/copyUnit)
 		return slices.ContainsFunc(all, func(e any) bool {
 			if n, ok := e.(int); ok && code {
 				e = exitCode(n)
@@ -340,13 +340,9 @@ func (b *native) pattern(t *term) func(frame) bool {
 		}
 	}
 	get := b.text(t.args[0], true)
-	unit := patternUnit
-	if t.name == "glob" {
-		unit = globUnit
-	}
 	anyOf := func(fr frame, s string, tests []func(string) bool) bool {
 		for _, test := range tests {
-			fr.ev.spend(1 + len(s)/unit)
+			fr.ev.spend(1 + len(s)/patternUnit)
 			if test(s) {
 				return true
 			}

@@ -94,9 +94,14 @@ func (b *native) length(t *term) func(frame) int {
 		text := b.text(t, true)
 		return func(fr frame) int {
 			s := text(fr)
-			fr.ev.spend(len(s) / textUnit)
+			fr.ev.spend(len(s) / copyUnit)
 			return characters(s)
 		}
+	}
+	if t.op == opClosure && t.name == "filter" { // counting makes no list
+		counting := *t
+		counting.name, counting.typ = "count", typInt
+		return as[int](b.input(b.lower.closure(&counting)))
 	}
 	list := b.list(t)
 	return func(fr frame) int {

@@ -38,7 +38,7 @@ func (b *native) text(t *term, folded bool) func(frame) string {
 		s := get(fr)
 		fr.ev.spend(1 + len(s)/textUnit)
 		if folded {
-			s = fold(s)
+			s = fr.ev.foldOnce(s)
 		}
 		return s
 	}
