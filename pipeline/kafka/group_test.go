@@ -274,6 +274,10 @@ func TestCommitErrors(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.close()
+			res, err := c.client.OffsetFetch(context.Background(), &kafka.OffsetFetchRequest{GroupID: "g", Topics: map[string][]int{"in": {0}}})
+			if err != nil || res.Topics["in"][0].Metadata != "spoor/1" {
+				t.Errorf("%+v, %v", res, err)
+			}
 			rows, err := c.committed(context.Background(), 2)
 			if err != nil || rows[0].offset != 50 || rows[1].offset != 50 {
 				t.Errorf("committed %v, %v", rows, err)
