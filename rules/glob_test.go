@@ -24,6 +24,8 @@ func TestGlob(t *testing.T) {
 		{`C:\\a\*`, []string{`C:\a\b`, `C:\a\`}, []string{`C:\a`, `C:\a\b\c`}},
 		{`\\server\share\?.dll`, []string{`\\server\share\a.dll`, `\server\share\é.dll`}, []string{`\\server\share\.dll`, `server\share\a.dll`}},
 		{`*.tmp`, []string{`.tmp`, `a.tmp`}, []string{`\a.tmp`, `a.tmp.x`}},
+		{`**\1\2\3\4\5\6\7\8\**\9\10`, []string{`1\2\3\4\5\6\7\8\9\10`, `1\1\2\3\4\5\6\7\8\1\2\9\10`}, []string{`1\2\3\4\5\6\7\8\10`}},
+		{`a\b\**\b\c`, []string{`a\b\b\c`, `a\b\x\b\c`}, []string{`a\b\c`}},
 		{`[a]{b}\(c)`, []string{`[A]{B}\(C)`}, []string{`a\c`}},
 		{`?:\k`, []string{"C:\\\u212a"}, []string{`CC:\k`}},
 		{``, []string{``}, []string{`a`, `\`}},
@@ -45,7 +47,8 @@ func TestGlob(t *testing.T) {
 			}
 		}
 	}
-	for _, bad := range []string{`a**`, `**a`, `C:\**.exe`, `***`, `C:\a\****\b`} {
+	for _, bad := range []string{`a**`, `**a`, `C:\**.exe`, `***`, `C:\a\****\b`,
+		`**\1\2\3\4\5\6\7\8\9\**`, `C:\` + strings.Repeat("a", 256)} {
 		if _, err := compileGlob(bad); err == nil {
 			t.Errorf("compileGlob(%q) has no error", bad)
 		}
@@ -182,6 +185,43 @@ func TestLikeRandom(t *testing.T) {
 	}
 }
 
+// TestLikeLongPieces has pieces with ? that are longer than what one pass finds.
+func TestLikeLongPieces(t *testing.T) {
+	r := rand.New(rand.NewPCG(10, 10))
+	yes := 0
+	for range 300 {
+		var pattern, text strings.Builder
+		for range 60 + r.IntN(80) {
+			c := []string{"a", "b", "é"}[r.IntN(3)]
+			text.WriteString(c)
+			if r.IntN(4) == 0 {
+				c = "?"
+			}
+			pattern.WriteString(c)
+		}
+		p := compileLike("*" + pattern.String() + "*b")
+		oracle := regexp.MustCompile(`(?s)\A.*` + strings.ReplaceAll(pattern.String(), "?", ".") + `.*b\z`)
+		for range 10 {
+			s := randomOf(r, []string{"a", "b", "é"}, 9) + text.String() + randomOf(r, []string{"a", "b"}, 3)
+			if r.IntN(2) == 0 { // one character other than it should be, perhaps under a ?
+				runes := []rune(s)
+				runes[r.IntN(len(runes))] = 'c'
+				s = string(runes)
+			}
+			got, want := p.match(fold(s)), oracle.MatchString(s)
+			if got != want {
+				t.Fatalf("like(%q, %q) = %v, want %v", s, pattern.String(), got, want)
+			}
+			if got {
+				yes++
+			}
+		}
+	}
+	if yes < 300 {
+		t.Errorf("only %d matches", yes)
+	}
+}
+
 // TestPatternsAreBounded holds the patterns that make a backtracking matcher explode against a megabyte.
 func TestPatternsAreBounded(t *testing.T) {
 	deep := strings.Repeat(`a\`, 1<<19) + "a"
@@ -195,7 +235,9 @@ func TestPatternsAreBounded(t *testing.T) {
 	}
 	for name, run := range map[string]func() bool{
 		"stars":          func() bool { return glob(strings.Repeat("a*", 30) + "b")(flat) },
-		"double stars":   func() bool { return glob(strings.Repeat(`**\a\`, 30) + "b")(deep) },
+		"double stars":   func() bool { return glob(strings.Repeat(`**\a\`, 30) + `x\**\b`)(deep + `\b`) },
+		"middle":         func() bool { return glob(`**\` + strings.Repeat(`a\`, 7) + `b\**\a`)(deep) },
+		"middle pieces":  func() bool { return glob(`**\` + strings.Repeat(`*?a\`, 7) + `b\**\a`)(deep) },
 		"like stars":     func() bool { return compileLike(strings.Repeat("*a", 30) + "*b").match(flat) },
 		"like questions": func() bool { return compileLike("*" + strings.Repeat("a?", 15) + "b*").match(flat) },
 	} {

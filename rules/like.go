@@ -10,8 +10,9 @@ import (
 //
 // The pattern is cut at its stars. The piece before the first star must begin the text, the piece after
 // the last must end it, and the ones between are found from left to right, each at its first place: an
-// earlier place never spoils a later piece. So nothing is tried twice, a match is linear in the text
-// (times the piece, for a piece with ? inside) and allocates nothing.
+// earlier place never spoils a later piece. So nothing is tried twice, a match is linear in the text and
+// allocates nothing. The exception is a piece of more than 64 characters with a ? in it: what follows its
+// first 64 is compared anew wherever those are found.
 type likePattern struct {
 	first, last piece
 	middle      []piece
@@ -20,9 +21,9 @@ type likePattern struct {
 
 // piece is a run of a pattern without stars: text, in which every ? is one character.
 type piece struct {
-	text  string
-	marks bool // has a ?
-	skip  int  // the literal bytes before the first ?
+	text   string
+	marks  bool    // has a ?
+	search *search // of a piece with a ? that stands between stars
 }
 
 // compileLike compiles a pattern of like for folded text. Every pattern is valid.
@@ -35,19 +36,17 @@ func compileLike(pattern string) *likePattern {
 	p.last = newPiece(pieces[len(pieces)-1])
 	for _, text := range pieces[1 : len(pieces)-1] {
 		if text != "" {
-			p.middle = append(p.middle, newPiece(text))
+			one := newPiece(text)
+			if one.marks {
+				one.search = newSearch(text)
+			}
+			p.middle = append(p.middle, one)
 		}
 	}
 	return p
 }
 
-func newPiece(text string) piece {
-	i := strings.IndexByte(text, '?')
-	if i < 0 {
-		return piece{text: text, skip: len(text)}
-	}
-	return piece{text: text, marks: true, skip: i}
-}
+func newPiece(text string) piece { return piece{text: text, marks: strings.Contains(text, "?")} }
 
 // match reports whether the whole of folded text s matches.
 func (p *likePattern) match(s string) bool {
@@ -122,26 +121,82 @@ func (p *piece) suffix(s string) (int, bool) {
 
 // find returns the end of the first place in s that the piece takes, -1 without one.
 func (p *piece) find(s string) int {
-	if !p.marks {
-		i := strings.Index(s, p.text)
-		if i < 0 {
-			return -1
-		}
-		return i + len(p.text)
+	if p.search != nil {
+		return p.search.find(s)
 	}
-	for at := 0; at <= len(s); {
-		if p.skip > 0 {
-			i := strings.Index(s[at:], p.text[:p.skip])
-			if i < 0 {
-				return -1
+	i := strings.Index(s, p.text)
+	if i < 0 {
+		return -1
+	}
+	return i + len(p.text)
+}
+
+// search finds a piece with ? in one pass: bit i of the state says that the characters just read are the
+// first i+1 of the piece, and reading one more is a shift and a mask. Immutable.
+type search struct {
+	ascii  [utf8.RuneSelf]uint64 // the places of each character in the piece, those of ? included
+	others []runePlaces
+	any    uint64 // the places of ?
+	last   uint64
+	rest   piece // what follows the first 64 characters
+}
+
+type runePlaces struct {
+	r      rune
+	places uint64
+}
+
+func newSearch(text string) *search {
+	x := &search{}
+	n := 0
+	for at, r := range text {
+		if n == 64 {
+			x.rest = newPiece(text[at:])
+			break
+		}
+		place := uint64(1) << n
+		n++
+		x.last = place
+		switch {
+		case r == '?':
+			x.any |= place
+		case r < utf8.RuneSelf:
+			x.ascii[r] |= place
+		default:
+			x.others = append(x.others, runePlaces{r, place})
+		}
+	}
+	for c := range x.ascii {
+		x.ascii[c] |= x.any
+	}
+	return x
+}
+
+// find returns the end of the first place in s that the piece takes, -1 without one.
+func (x *search) find(s string) int {
+	state := uint64(0)
+	for i := 0; i < len(s); {
+		places, size := x.any, 1
+		if c := s[i]; c < utf8.RuneSelf {
+			places = x.ascii[c]
+		} else {
+			var r rune
+			r, size = utf8.DecodeRuneInString(s[i:])
+			if r != utf8.RuneError || size > 1 {
+				for j := range x.others {
+					if x.others[j].r == r {
+						places |= x.others[j].places
+					}
+				}
 			}
-			at += i
 		}
-		if n, ok := p.prefix(s[at:]); ok {
-			return at + n
+		i += size
+		state = (state<<1 | 1) & places
+		if state&x.last != 0 {
+			if n, ok := x.rest.prefix(s[i:]); ok {
+				return i + n
+			}
 		}
-		_, size := utf8.DecodeRuneInString(s[at:])
-		at += max(size, 1)
 	}
 	return -1
 }
