@@ -14,86 +14,86 @@ import (
 // problem. It may be printed: secrets mask themselves.
 type Config struct {
 	// Brokers are addresses to start from, host:port.
-	Brokers []string `yaml:"brokers"`
+	Brokers []string
 	// ClientID is the name the brokers log for our requests. Default spoor.
-	ClientID string `yaml:"client_id"`
-	TLS      TLS    `yaml:"tls"`
-	SASL     SASL   `yaml:"sasl"`
+	ClientID string
+	TLS      TLS
+	SASL     SASL
 
 	// Group is the consumer group. All its members must be of this program: its way to share partitions is
 	// its own.
-	Group string `yaml:"group"`
+	Group string
 	// Input is the topic consumed, Output the one that gets signals. Reject gets what could not be evaluated;
 	// empty: it is counted and logged. Shadow gets the signals of shadow rules; empty: they are counted.
-	Input  string `yaml:"input"`
-	Output string `yaml:"output"`
-	Reject string `yaml:"reject"`
-	Shadow string `yaml:"shadow"`
+	Input  string
+	Output string
+	Reject string
+	Shadow string
 
 	// Start is where a group without committed offsets starts: earliest or latest. Default earliest. A
 	// partition that appears later starts at its beginning in any case.
-	Start string `yaml:"start"`
+	Start string
 	// OutOfRange says what to do when the log no longer holds the position: earliest (go on with what is left),
 	// latest (go on at the end) or fail (stop). Default earliest.
-	OutOfRange string `yaml:"out_of_range"`
+	OutOfRange string
 	// OnCorrupt says what to do with a batch that is still corrupt after being fetched again three times: pause
 	// the partition, or skip it and publish a reject that names it. Default pause.
-	OnCorrupt string `yaml:"on_corrupt"`
+	OnCorrupt string
 
 	// Partitioner says which output partition a signal goes to: input (the input partition modulo the number of
 	// output partitions, so that a host's signals stay in order) or murmur2 (of the key, as Java clients do).
 	// Default input.
-	Partitioner string `yaml:"partitioner"`
+	Partitioner string
 	// Compression of what is published: none, gzip, snappy, lz4 or zstd. Default zstd.
-	Compression string `yaml:"compression"`
+	Compression string
 	// CreateTopics, when Partitions is above 0, creates the topics that are missing at start.
-	CreateTopics CreateTopics `yaml:"create_topics"`
+	CreateTopics CreateTopics
 
 	// SessionTimeout is how long the broker waits for a heartbeat before it gives our partitions to others.
 	// Default 45 s.
-	SessionTimeout time.Duration `yaml:"session_timeout"`
+	SessionTimeout time.Duration
 	// RebalanceTimeout is how long the broker waits for members to finish their batches in a rebalance; half of
 	// the lesser of this and SessionTimeout is the budget of a drain. Default 60 s.
-	RebalanceTimeout time.Duration `yaml:"rebalance_timeout"`
+	RebalanceTimeout time.Duration
 	// HeartbeatInterval is how often the member says that it lives, and learns that the group rebalances.
 	// Default 3 s.
-	HeartbeatInterval time.Duration `yaml:"heartbeat_interval"`
+	HeartbeatInterval time.Duration
 
 	// FetchBytes is how much of a partition is asked for at once. A partition holds twice as much, plus what a
 	// batch expands to. Default 1 MiB.
-	FetchBytes int `yaml:"fetch_bytes"`
+	FetchBytes int
 }
 
 // TLS says how to encrypt connections and whom to trust.
 type TLS struct {
-	Enabled bool `yaml:"enabled"`
+	Enabled bool
 	// CA is a PEM file with the authorities that may have signed a broker's certificate; empty: the system's.
-	CA string `yaml:"ca"`
+	CA string
 	// Cert and Key are PEM files with the client's certificate and key, when brokers ask for one.
-	Cert string `yaml:"cert"`
-	Key  string `yaml:"key"`
+	Cert string
+	Key  string
 	// ServerName is the name expected in broker certificates; empty: the host connected to.
-	ServerName string `yaml:"server_name"`
+	ServerName string
 	// Insecure accepts any certificate. For tests only: whoever is in between reads everything.
-	Insecure bool `yaml:"insecure"`
+	Insecure bool
 }
 
 // SASL says who we are.
 type SASL struct {
 	// Mechanism is plain, scram-sha-256 or scram-sha-512; empty: no SASL.
-	Mechanism string `yaml:"mechanism"`
-	Username  string `yaml:"username"`
+	Mechanism string
+	Username  string
 	// Password, or PasswordFile with the password as its content (a trailing newline is cut). Not both.
-	Password     Secret `yaml:"password"`
-	PasswordFile string `yaml:"password_file"`
+	Password     Secret
+	PasswordFile string
 }
 
 // CreateTopics says how missing topics are created.
 type CreateTopics struct {
 	// Partitions is how many partitions each gets; 0: missing topics are an error.
-	Partitions int `yaml:"partitions"`
+	Partitions int
 	// Replication is how many brokers hold each; -1: the broker's default. Default -1.
-	Replication int `yaml:"replication"`
+	Replication int
 }
 
 // Secret is text that prints as ***.

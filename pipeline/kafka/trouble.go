@@ -64,6 +64,7 @@ func (s *source) skipTo(b *batch, rest []byte) int64 {
 // good ends the trouble with a corrupt batch.
 func (s *source) good() {
 	s.badAt, s.badTries = -1, 0
+	s.maxBytes = int32(s.client.cfg.FetchBytes)
 	if s.paused {
 		s.paused = false
 		s.meters.paused.Set(0)
