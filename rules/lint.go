@@ -43,7 +43,7 @@ func lintCodes() []policy.Code {
 		{Name: codeImpossible, Level: policy.Warning, Help: "A field is compared with a constant that it cannot have."},
 		{Name: codeNegatedUnknown, Level: policy.Warning, Help: "A negation holds on a parent, ancestor, command line or user that is not known; ask for something that is known beside it."},
 		{Name: codeSimplerOperator, Level: policy.Warning, Help: "A regular expression does what ==, in, contains, startsWith or endsWith does, more cheaply and without escapes."},
-		{Name: codeShortRoot, Level: policy.Warning, Help: "A regular expression names a registry root that paths never have: it sees the long name and CurrentControlSet."},
+		{Name: codeShortRoot, Level: policy.Warning, Help: "A regular expression names a registry root or a numbered control set, which paths never have: it sees the long name and CurrentControlSet."},
 		{Name: codeExpensive, Level: policy.Warning, Help: "Nothing in the rule can be looked up (an equality, or a text of three characters or more), so it is evaluated for every event of its name."},
 	}
 }
@@ -243,6 +243,9 @@ func (l *linter) shortRoot(c constantTest) {
 		if root := regexShortRoot(c.texts[0]); root != "" {
 			l.warnOf(c.term, codeShortRoot, fmt.Sprintf("the regular expression names `%s`, but rules see registry paths with the long name of the root", root),
 				`write HKEY_LOCAL_MACHINE, HKEY_USERS\\[^\\]+ or HKEY_CLASSES_ROOT, or use startsWith, contains or glob, which know the short names`)
+		}
+		if regexNumberedSet(c.texts[0]) {
+			l.warnOf(c.term, codeShortRoot, "the regular expression demands a numbered control set, but rules see each of them as CurrentControlSet", "write CurrentControlSet")
 		}
 	}
 }

@@ -213,4 +213,11 @@ func regexShortRoot(pattern string) string {
 	return strings.ReplaceAll(found[1], `\\`, `\`)
 }
 
+// regexNumberedSet reports whether a regex demands a numbered control set, which the path it sees never has.
+func regexNumberedSet(pattern string) bool {
+	return numberedSetInRegex.MatchString(pattern) && !strings.Contains(fold(pattern), foldedControlSet)
+}
+
+var numberedSetInRegex = regexp.MustCompile(`(?i)controlset(?:\\d|\[0-9\]|[0-9])(?:[^*?{]|\{[^0]|$)`)
+
 var escape = regexp.MustCompile(`(?s)\\.`)
