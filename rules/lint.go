@@ -144,8 +144,16 @@ func (l *linter) used() map[*policy.Policy]map[string]bool {
 			names = map[string]bool{}
 			used[s.expr.Scope] = names
 		}
+		tokens := s.lex()
+		if tokens == nil { // a fault: whatever looks like a name is one
+			for _, word := range strings.FieldsFunc(s.expr.Text, func(r rune) bool {
+				return r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z')
+			}) {
+				names[word] = true
+			}
+		}
 		previous := ""
-		for _, t := range s.lex() {
+		for _, t := range tokens {
 			if t.Kind == lexer.Identifier && previous != "." {
 				names[t.Value] = true
 			}

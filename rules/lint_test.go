@@ -64,6 +64,18 @@ func TestLint(t *testing.T) {
 	}
 }
 
+// A list is not called unused because the expression that uses it cannot be read.
+func TestLintOfFaultyRules(t *testing.T) {
+	_, found := load("lists:\n  shells: [cmd.exe]\n  spare: [x.exe]\nrules:\n  - id: broken\n    expression: |\n      process.executable.name in shells and process.user == \"x\n")
+	var codes []string
+	for _, d := range found {
+		codes = append(codes, fmt.Sprintf("%d %s", d.Line, d.Code))
+	}
+	if got, want := strings.Join(codes, ", "), "3 unused-list, 7 expression-syntax"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func compareGolden(t *testing.T, file, got string) {
 	t.Helper()
 	if *update {
