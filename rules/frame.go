@@ -199,7 +199,7 @@ const (
 	textUnit = 48
 	// What looks at each byte more than once, or copies it, pays for fewer bytes with a unit.
 	copyUnit     = 8
-	patternUnit  = 2
+	patternUnit  = 16
 	regexUnit    = 1
 	variableUnit = 2
 )

@@ -319,6 +319,7 @@ func (b *native) pattern(t *term) func(frame) bool {
 	}
 	f := registryOf(t.args[0])
 	var tests, user []func(string) bool
+	rest := 0 // of a piece of like that is compared anew at many places
 	for _, p := range texts(t.args[1].konst) {
 		ofUser := false
 		if f != nil {
@@ -326,7 +327,13 @@ func (b *native) pattern(t *term) func(frame) bool {
 		}
 		var test func(string) bool
 		if t.name == "like" {
-			test = compileLike(p).match
+			compiled := compileLike(p)
+			test = compiled.match
+			for i := range compiled.middle {
+				if x := compiled.middle[i].search; x != nil {
+					rest = max(rest, len(x.rest.text))
+				}
+			}
 		} else {
 			g, err := compileGlob(p)
 			if err != nil { // the checker has compiled it
@@ -342,7 +349,7 @@ func (b *native) pattern(t *term) func(frame) bool {
 	get := b.text(t.args[0], true)
 	anyOf := func(fr frame, s string, tests []func(string) bool) bool {
 		for _, test := range tests {
-			fr.ev.spend(1 + len(s)/patternUnit)
+			fr.ev.spend(1 + len(s)/patternUnit + len(s)*rest/copyUnit)
 			if test(s) {
 				return true
 			}
