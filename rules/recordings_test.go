@@ -30,7 +30,7 @@ func TestRecordings(t *testing.T) {
 		t.Fatal(ds.Err())
 	}
 	// Without -v a part of each file, so that the test stays short.
-	limit := 300
+	limit := 150
 	if os.Getenv("SPOOR_ALL_RECORDINGS") != "" {
 		limit = 1 << 30
 	}
