@@ -54,6 +54,10 @@ func franz(t testing.TB, b addresser, opts ...kgo.Opt) *kgo.Client {
 	return c
 }
 
+// fillStart is the time of the first record that fill writes: now, because a real broker deletes what is older
+// than its retention.
+var fillStart = time.Now().UnixMilli()
+
 // fill produces n records to each partition of a topic: key k<partition>, value <partition>-<i>.
 func fill(t testing.TB, c *kgo.Client, topic string, partitions, from, n int) {
 	t.Helper()
@@ -62,7 +66,7 @@ func fill(t testing.TB, c *kgo.Client, topic string, partitions, from, n int) {
 		for p := range partitions {
 			records = append(records, &kgo.Record{
 				Topic: topic, Partition: int32(p), Key: fmt.Appendf(nil, "k%d", p), Value: fmt.Appendf(nil, "%d-%d", p, i),
-				Timestamp: time.UnixMilli(1_700_000_000_000 + int64(i)),
+				Timestamp: time.UnixMilli(fillStart + int64(i)),
 				Headers:   []kgo.RecordHeader{{Key: "n", Value: fmt.Append(nil, i)}},
 			})
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"syscall"
 	"testing"
 	"time"
 
@@ -127,7 +128,9 @@ func TestRealKillAndRestart(t *testing.T) {
 	c := real(t, 4)
 	const each = 4000
 	f := franz(t, c)
-	fill(t, f, c.cfg.Input, 4, 0, each/2)
+	for i := 0; i < each/2; i += 20 {
+		fill(t, f, c.cfg.Input, 4, i, 20)
+	}
 	log := &logged{}
 	child := exec.Command(os.Args[0], "-test.run", "^TestChild$")
 	child.Env = append(os.Environ(), "SPOOR_CHILD_OF="+c.addr, "SPOOR_CHILD_INPUT="+c.cfg.Input, "SPOOR_CHILD_OUTPUT="+c.cfg.Output, "SPOOR_CHILD_GROUP="+c.cfg.Group)
@@ -201,5 +204,45 @@ func TestRealCompaction(t *testing.T) {
 	t.Log(n, "records were written, left are", offsets(got))
 	if last := got[len(got)-1]; string(last.Value) != "y" {
 		t.Errorf("the last is %s", last.Value)
+	}
+}
+
+// A member that is stopped for longer than its session and goes on later publishes nothing of what it had in
+// its hands for long: its partitions are another's by then.
+func TestRealFrozenMember(t *testing.T) {
+	c := real(t, 4)
+	f := franz(t, c)
+	const each = 4000
+	for i := 0; i < each; i += 20 { // small batches: small steps
+		fill(t, f, c.cfg.Input, 4, i, 20)
+	}
+	child := exec.Command(os.Args[0], "-test.run", "^TestChild$")
+	child.Env = append(os.Environ(), "SPOOR_CHILD_OF="+c.addr, "SPOOR_CHILD_INPUT="+c.cfg.Input, "SPOOR_CHILD_OUTPUT="+c.cfg.Output, "SPOOR_CHILD_GROUP="+c.cfg.Group)
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer child.Process.Kill()
+	eventually(t, 20*time.Second, func() string {
+		if len(ids(t, c, c.cfg.Output)) < 200 {
+			return "the child does not publish"
+		}
+		return ""
+	})
+	child.Process.Signal(syscall.SIGSTOP)
+	m, stop := member(t, c.cfg, quiet, nil)
+	eventually(t, 30*time.Second, func() string { return assigned(map[*Member]int{m: 4}) })
+	eventually(t, 30*time.Second, func() string { return missing(t, c, c.cfg.Input, c.cfg.Output, 4, each) })
+	child.Process.Signal(syscall.SIGCONT)
+	eventually(t, 30*time.Second, func() string { return assigned(map[*Member]int{m: 2}) }) // it is back in the group
+	fill(t, f, c.cfg.Input, 4, each, 100)
+	eventually(t, 30*time.Second, func() string { return missing(t, c, c.cfg.Input, c.cfg.Output, 4, each+100) })
+	stop()
+	duplicates := 0
+	for _, n := range ids(t, c, c.cfg.Output) {
+		duplicates += n - 1
+	}
+	t.Log(duplicates, "duplicates")
+	if duplicates > 4*200 { // what the child had published and not committed, a fetch of each partition at most
+		t.Errorf("%d duplicates", duplicates)
 	}
 }

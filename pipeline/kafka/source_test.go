@@ -398,7 +398,7 @@ func TestFetchCodecs(t *testing.T) {
 		fill(t, f, "in", 1, 0, 300)
 		s, _ := testSource(t, b, 0, quiet, func(c *Config) { c.FetchBytes = 2000 })
 		for i, r := range drain(t, s, 300) {
-			if r.Offset != int64(i) || string(r.Value) != fmt.Sprint("0-", i) || string(r.Key) != "k0" || r.Timestamp != 1_700_000_000_000+int64(i) || len(r.Headers) != 1 || string(r.Headers[0].Value) != fmt.Sprint(i) {
+			if r.Offset != int64(i) || string(r.Value) != fmt.Sprint("0-", i) || string(r.Key) != "k0" || r.Timestamp != fillStart+int64(i) || len(r.Headers) != 1 || string(r.Headers[0].Value) != fmt.Sprint(i) {
 				t.Fatalf("%s: record %d is %+v", codec, i, r)
 			}
 		}
