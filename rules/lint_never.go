@@ -8,37 +8,37 @@ import (
 	"spoor/rules/policy"
 )
 
-// A condition can never hold when what it demands contradicts itself. To find out, what must hold together
-// is gathered: each `and` adds to it, each `or` must have a branch that can join it. Two demands contradict
-// each other when they are about the same text or number and no value serves both. Demands it does not
+// A condition can never hold when what it claims contradicts itself. To find out, what must hold together
+// is gathered: each `and` adds to it, each `or` must have a branch that can join it. Two claims contradict
+// each other when they are about the same text or number and no value serves both. Claims it does not
 // understand are taken to be fulfilled, so a contradiction found is one; not every one is found.
 
-// The work of lint on generated rules is bounded: so many demands on one subject are compared with each
+// The work of lint on generated rules is bounded: so many claims on one subject are compared with each
 // other, and so many values are tried on a regex.
 const (
 	maxCompared = 200
 	maxMatched  = 8
 )
 
-// demand is a term that must hold, or must not.
-type demand struct {
+// claim is a term that must hold, or must not.
+type claim struct {
 	*term
 	not bool
 	// negation is the negation that the term stands directly under, when it must not hold for that reason.
 	negation *term
 }
 
-// conflict is why demands cannot be met: one alone, two together, or, with rest, one that has several ways
+// conflict is why claims cannot be met: one alone, two together, or, with rest, one that has several ways
 // to be met and none beside the others.
 type conflict struct {
-	a, b *demand
+	a, b *claim
 	rest bool
 	// said is set when there is a warning about it anyway.
 	said bool
 }
 
-// demands is what must hold together. It is used as a stack: a branch of an or is tried and taken back.
-type demands struct {
+// claims is what must hold together. It is used as a stack: a branch of an or is tried and taken back.
+type claims struct {
 	l        *linter
 	subjects map[string]*subject
 	trail    []restore
@@ -49,7 +49,7 @@ type restore struct {
 	before *subject
 }
 
-// subject is what is demanded of one subject. Immutable.
+// subject is what is claimed of one subject. Immutable.
 type subject struct {
 	// of are the values that are left, when few is set.
 	of  []any
@@ -58,23 +58,23 @@ type subject struct {
 }
 
 type fact struct {
-	demand
+	claim
 	constantTest
 	plain bool // a comparison; else a bool
 }
 
 // neverMatches reports a rule that cannot match, and exceptions that cannot hold when it does.
 func (l *linter) neverMatches(r *lintRule) bool {
-	base := newDemands(l)
-	if c := base.meet([]demand{{term: r.condition}}, true); c != nil {
+	base := newClaims(l)
+	if c := base.meet([]claim{{term: r.condition}}, true); c != nil {
 		l.reportConflict(c, codeNeverMatches, fmt.Sprintf("rule `%s` can never match", r.rule.ID.Value))
 		return true
 	}
 	for _, x := range r.exceptions {
 		about := fmt.Sprintf("exception `%s` can never hold", x.exception.Name.Value)
-		if c := newDemands(l).meet([]demand{{term: x.condition}}, false); c != nil {
+		if c := newClaims(l).meet([]claim{{term: x.condition}}, false); c != nil {
 			l.reportConflict(c, codeExceptionNever, about)
-		} else if c := base.meet([]demand{{term: x.condition}}, false); c != nil {
+		} else if c := base.meet([]claim{{term: x.condition}}, false); c != nil {
 			l.reportConflict(c, codeExceptionNever, about+" when its rule does")
 		}
 	}
@@ -104,7 +104,7 @@ func (l *linter) reportConflict(c *conflict, code, about string) {
 }
 
 // place is the term to show: x != y rather than the x == y that must not hold.
-func (d *demand) place() *term {
+func (d *claim) place() *term {
 	if d.negation != nil {
 		return d.negation
 	}
@@ -112,26 +112,26 @@ func (d *demand) place() *term {
 }
 
 // says is what is said of the term shown: yes, or no when it is one that must not hold.
-func (d *demand) says(yes, no string) string {
+func (d *claim) says(yes, no string) string {
 	if d.not && d.negation == nil {
 		return no
 	}
 	return yes
 }
 
-func newDemands(l *linter) *demands { return &demands{l: l, subjects: map[string]*subject{}} }
+func newClaims(l *linter) *claims { return &claims{l: l, subjects: map[string]*subject{}} }
 
 // meet adds ds and says why they cannot be met, nil when they can as far as it sees. What was added stays
 // only when keep is set.
-func (f *demands) meet(ds []demand, keep bool) *conflict {
+func (f *claims) meet(ds []claim, keep bool) *conflict {
 	mark := len(f.trail)
-	var choices []demand
+	var choices []claim
 	for len(ds) > 0 {
 		d := ds[0]
 		ds = ds[1:]
 		switch d.op {
 		case opNot:
-			negated := demand{term: d.args[0], not: !d.not}
+			negated := claim{term: d.args[0], not: !d.not}
 			if negated.not {
 				negated.negation = d.term
 			}
@@ -142,7 +142,7 @@ func (f *demands) meet(ds []demand, keep bool) *conflict {
 				continue
 			}
 			for _, a := range d.args {
-				ds = append(ds, demand{term: a, not: d.not})
+				ds = append(ds, claim{term: a, not: d.not})
 			}
 		case opCond:
 			choices = append(choices, d)
@@ -178,22 +178,22 @@ func (f *demands) meet(ds []demand, keep bool) *conflict {
 	return nil
 }
 
-// branchesOf lists what meets a demand that can be met in several ways.
-func branchesOf(d demand) [][]demand {
+// branchesOf lists what meets a claim that can be met in several ways.
+func branchesOf(d claim) [][]claim {
 	if d.op == opCond {
-		return [][]demand{
+		return [][]claim{
 			{{term: d.args[0]}, {term: d.args[1], not: d.not}},
 			{{term: d.args[0], not: true}, {term: d.args[2], not: d.not}},
 		}
 	}
-	out := make([][]demand, len(d.args))
+	out := make([][]claim, len(d.args))
 	for i, a := range d.args {
-		out[i] = []demand{{term: a, not: d.not}}
+		out[i] = []claim{{term: a, not: d.not}}
 	}
 	return out
 }
 
-func (f *demands) back(mark int) {
+func (f *claims) back(mark int) {
 	for i := len(f.trail) - 1; i >= mark; i-- {
 		if u := f.trail[i]; u.before == nil {
 			delete(f.subjects, u.key)
@@ -204,8 +204,8 @@ func (f *demands) back(mark int) {
 	f.trail = f.trail[:mark]
 }
 
-// add adds a demand that is no and, or, not.
-func (f *demands) add(d demand) *conflict {
+// add adds a claim that is no and, or, not.
+func (f *claims) add(d claim) *conflict {
 	if v, ok := d.konst.(bool); ok && d.op == opConst {
 		if v == d.not {
 			return &conflict{a: &d}
@@ -213,12 +213,12 @@ func (f *demands) add(d demand) *conflict {
 		return nil
 	}
 	if d.op == opClosure && d.name == "any" && !d.not && len(d.args) == 2 {
-		if c := newDemands(f.l).meet([]demand{{term: d.args[1]}}, false); c != nil {
+		if c := newClaims(f.l).meet([]claim{{term: d.args[1]}}, false); c != nil {
 			return &conflict{a: &d, said: c.said}
 		}
 	}
 	c, plain := constantTestOf(d.term)
-	k := fact{demand: d, constantTest: c, plain: plain}
+	k := fact{claim: d, constantTest: c, plain: plain}
 	key := d.key()
 	if plain {
 		if !d.not && f.l.impossibleWhy(c) != "" {
@@ -229,14 +229,14 @@ func (f *demands) add(d demand) *conflict {
 	before := f.subjects[key]
 	after, against := before.with(k)
 	if against != nil {
-		return &conflict{a: &against.demand, b: &d}
+		return &conflict{a: &against.claim, b: &d}
 	}
 	f.trail = append(f.trail, restore{key, before})
 	f.subjects[key] = after
 	return nil
 }
 
-// with adds a demand about the same subject, or gives an earlier one that contradicts it.
+// with adds a claim about the same subject, or gives an earlier one that contradicts it.
 func (k *subject) with(n fact) (after *subject, against *fact) {
 	after = &subject{}
 	if k != nil {
@@ -312,7 +312,7 @@ func (k *fact) candidates() ([]any, bool) {
 	return out, true
 }
 
-// refuses says that the demand cannot be met by the value. Regexes, which take long to compile, are asked
+// refuses says that the claim cannot be met by the value. Regexes, which take long to compile, are asked
 // about short lists only (see with).
 func (k *fact) refuses(v any) bool {
 	if !k.plain {
@@ -322,9 +322,9 @@ func (k *fact) refuses(v any) bool {
 	return known && holds == k.not
 }
 
-// contradict says that no value meets both demands.
+// contradict says that no value meets both claims.
 func contradict(a, b *fact) bool {
-	if a.not != b.not && a.demand.key() == b.demand.key() {
+	if a.not != b.not && a.claim.key() == b.claim.key() {
 		return true
 	}
 	if !a.plain || !b.plain {
@@ -348,7 +348,7 @@ func contradict(a, b *fact) bool {
 	if more || more2 {
 		return false
 	}
-	if b.not { // what a demands implies what b forbids
+	if b.not { // what a claims implies what b forbids
 		switch b.op {
 		case "contains":
 			return (a.op == "contains" || a.op == "startsWith" || a.op == "endsWith") && strings.Contains(s, t)
