@@ -14,6 +14,7 @@ import (
 // ImportSource is one file that an importer reads.
 type ImportSource struct {
 	Name string // as the user named it, with slashes
+	Path string // below the folder that the user named, its base name when it was named itself
 	Data []byte
 }
 
@@ -76,7 +77,7 @@ func (g *importGatherer) unreadable(name string, err error) {
 func (g *importGatherer) add(name string, info fs.FileInfo, named bool) {
 	if !info.IsDir() {
 		if named || slices.Contains(g.extensions, strings.ToLower(path.Ext(filepath.ToSlash(name)))) {
-			g.read(name, info)
+			g.read(name, filepath.Base(name), info)
 		}
 		return
 	}
@@ -94,7 +95,7 @@ func (g *importGatherer) add(name string, info fs.FileInfo, named bool) {
 			if err != nil {
 				g.unreadable(p, err)
 			} else if !info.IsDir() {
-				g.read(p, info)
+				g.read(p, below, info)
 			}
 		}
 		return nil
@@ -104,7 +105,7 @@ func (g *importGatherer) add(name string, info fs.FileInfo, named bool) {
 	}
 }
 
-func (g *importGatherer) read(name string, info fs.FileInfo) {
+func (g *importGatherer) read(name, below string, info fs.FileInfo) {
 	clean := filepath.Clean(name)
 	if g.seen[clean] {
 		return
@@ -119,5 +120,5 @@ func (g *importGatherer) read(name string, info fs.FileInfo) {
 		g.unreadable(name, err)
 		return
 	}
-	g.sources = append(g.sources, ImportSource{Name: filepath.ToSlash(clean), Data: data})
+	g.sources = append(g.sources, ImportSource{Name: filepath.ToSlash(clean), Path: below, Data: data})
 }
