@@ -85,12 +85,12 @@ func (k *inspector) means(name string) string {
 	return ""
 }
 
-// fault reports an error at loc, with notes that say which macro was expanded where. A macro with faults of
-// its own has reported them already.
+// fault reports an error at loc, with notes that say which macro was expanded where. What a macro has reported
+// when it was checked by itself is not said again.
 func (k *inspector) fault(loc file.Location, code, message, hint string) *term {
 	home := k.c.pos.find(loc.From)
 	for _, call := range k.calls {
-		if call.m.bad && call.m.src == home {
+		if call.m.bad && call.m.src == home && k.c.told[k.c.pos.span(loc)] {
 			return k.bad(loc)
 		}
 	}
@@ -101,6 +101,9 @@ func (k *inspector) fault(loc file.Location, code, message, hint string) *term {
 		d.Notes = append(d.Notes, policy.Note{Span: k.c.pos.span(at), Message: "macro `" + k.calls[i].m.ID.Value + "` expanded in " + owner})
 	}
 	k.c.add(d)
+	if len(k.calls) == 0 {
+		k.c.told[d.Span] = true
+	}
 	return k.bad(loc)
 }
 

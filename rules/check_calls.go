@@ -73,7 +73,7 @@ func (k *inspector) unknownFunction(name string, args []ast.Node, loc file.Locat
 	if near := policy.Suggest(name, candidates); near != "" {
 		hint = "did you mean `" + near + "`?"
 	}
-	if k.c.set.Incomplete && hint == "" {
+	if k.c.set.MayDefine(name) {
 		return k.bad(loc) // what would define it could not be read, and that is reported
 	}
 	return k.fault(loc, codeUnknownFunction, "unknown function `"+name+"`", hint)
@@ -356,7 +356,7 @@ func (k *inspector) expand(m *macro, args []ast.Node, loc file.Location, s *scop
 		for _, a := range args {
 			k.term(a, s)
 		}
-		if k.c.set.Incomplete {
+		if k.c.set.MayDefine(m.ID.Value) {
 			return k.bad(loc) // its parameters may be what could not be read
 		}
 		return k.fault(loc, codeArguments, "macro `"+m.ID.Value+"` takes "+counted(len(m.Params), "argument")+", not "+strconv.Itoa(len(args)), "write "+m.ID.Value+"("+joinTexts(m.Params)+")")
@@ -371,7 +371,7 @@ func (k *inspector) expand(m *macro, args []ast.Node, loc file.Location, s *scop
 		k.nodes = nodes
 		inner = &scope{up: inner, name: m.Params[i].Value, node: a, in: s, env: k.names}
 	}
-	if bad || m.tree == nil {
+	if bad || m.tree == nil || m.cyclic {
 		return k.bad(loc)
 	}
 	saved := k.names

@@ -168,7 +168,7 @@ func (k *inspector) unknownName(name string, loc file.Location) *term {
 			}
 		}
 	}
-	if k.c.set.Incomplete && policy.Suggest(name, roots) == "" {
+	if k.c.set.MayDefine(name) {
 		return k.bad(loc) // what would define it could not be read, and that is reported
 	}
 	return k.fault(loc, codeUnknownName, "unknown name `"+name+"`", hint)
@@ -272,13 +272,14 @@ func (k *inspector) let(n *ast.VariableDeclaratorNode, s *scope) *term {
 		what = "a field"
 	}
 	if what != "" {
-		return k.fault(loc, codeNameTaken, "`"+n.Name+"` is "+what+" already", "give it another name")
+		k.fault(loc, codeNameTaken, "`"+n.Name+"` is "+what+" already", "give it another name")
 	}
 	nodes := k.nodes
 	t := k.term(n.Value, s) // for its faults, even when it is never used
 	k.nodes = nodes
-	if t.op == opBad {
-		return k.term(n.Expr, &scope{up: s, name: n.Name, unknown: true})
+	if what != "" || t.op == opBad {
+		k.term(n.Expr, &scope{up: s, name: n.Name, unknown: true})
+		return k.bad(loc)
 	}
 	return k.term(n.Expr, &scope{up: s, name: n.Name, node: n.Value, in: s, env: k.names})
 }

@@ -25,6 +25,7 @@ type compiler struct {
 
 	diagnostics policy.Diagnostics
 	reported    map[string]bool
+	told        map[policy.Span]bool // places of faults of expressions as they stand, nothing expanded
 	errors      int
 
 	parseConfig, authorConfig, programConfig, valueConfig *conf.Config
@@ -39,6 +40,7 @@ func Compile(set *policy.Set) (*Set, policy.Diagnostics) {
 	c := &compiler{
 		set:           set,
 		reported:      map[string]bool{},
+		told:          map[policy.Span]bool{},
 		parseConfig:   newParseConfig(),
 		authorConfig:  newAuthorConfig(),
 		programConfig: newProgramConfig(),

@@ -22,10 +22,11 @@ type names struct {
 // macro is a macro of the set.
 type macro struct {
 	*policy.Macro
-	src   *source
-	tree  ast.Node // nil: it does not parse
-	names *names   // of its policy
-	bad   bool     // it has a fault of its own, reported at its own place
+	src    *source
+	tree   ast.Node // nil: it does not parse
+	names  *names   // of its policy
+	bad    bool     // it has a fault of its own, reported at its own place
+	cyclic bool     // it uses itself and is never expanded
 }
 
 // variable is a declared variable.
@@ -166,7 +167,7 @@ func (c *compiler) refuseCycles() {
 				var ids []string
 				for _, p := range path[start:] {
 					ids = append(ids, p.ID.Value)
-					p.bad, p.tree = true, nil
+					p.bad, p.cyclic = true, true
 				}
 				ids = append(ids, u.ID.Value)
 				c.report(at[i], codeMacroCycle, "macro `"+u.ID.Value+"` uses itself: "+strings.Join(ids, " -> "), "")

@@ -277,3 +277,15 @@ rules:
 		t.Errorf("knock-on faults:\n%s", out)
 	}
 }
+
+// A broken file hides what it may define itself and no fault of another file.
+func TestCheckBesideBrokenFile(t *testing.T) {
+	in(t, map[string]string{
+		"p/broken.yaml": "shared:\n  lists:\n    known: [a.exe]\n  macros:\n    - {id: is_known, expression: 'evt.name == \"exec\"'}\nrules: [\n",
+		"p/other.yaml":  "rules:\n  - id: one\n    expression: |\n      is_known and process.executable.name in known and process.user in zork\n",
+	})
+	_, out, _ := call(t, "", "check", "p")
+	if !strings.Contains(out, "p/other.yaml:4:73: error: unknown name `zork`") || strings.Count(out, "error: ") != 2 {
+		t.Errorf("got:\n%s", out)
+	}
+}

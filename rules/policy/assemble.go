@@ -13,6 +13,7 @@ type assembly struct {
 	rules   map[string]*draft
 	ids     []string
 	diags   Diagnostics
+	missing missing
 }
 
 func (s *assembly) fault(at Span, code, hint, format string, args ...any) {
@@ -24,33 +25,30 @@ func (s *assembly) noted(at Span, code, hint string, note Note, format string, a
 	s.diags[len(s.diags)-1].Notes = []Note{note}
 }
 
-// assemble reads every file and puts the set together. Files must be sorted by path.
-func assemble(files []sourceFile) (*Set, Diagnostics) {
-	s := &assembly{rules: map[string]*draft{}}
-	unread := false
+// assemble reads every file and puts the set together. Files must be sorted by path. lost says that there
+// are files whose bytes could not be had.
+func assemble(files []sourceFile, lost bool) (*Set, Diagnostics) {
+	s := &assembly{rules: map[string]*draft{}, missing: missing{all: lost}}
 	for _, f := range files {
 		r, diags := readFile(f)
 		s.diags = append(s.diags, diags...)
 		if r == nil {
-			unread = true
+			s.missing.file(f.data)
 			continue
+		}
+		for name := range r.missing.names {
+			s.missing.add(name)
 		}
 		s.readers = append(s.readers, r)
 	}
 	s.collectRules()
 	s.checkNames()
-	if !unread {
-		// What a file that could not be read would have held cannot be missed.
-		s.applyOverrides()
-	}
+	s.applyOverrides()
 	s.finishRules()
-	if !unread {
-		s.checkTests()
-	}
-	set := &Set{Incomplete: unread}
+	s.checkTests()
+	set := &Set{missing: s.missing}
 	for _, r := range s.readers {
 		set.Policies = append(set.Policies, r.policy)
-		set.Incomplete = set.Incomplete || r.undefined
 	}
 	if !s.diags.HasErrors() {
 		set.Hash = hash(set)
@@ -186,14 +184,16 @@ func (s *assembly) checkTests() {
 	for _, r := range s.readers {
 		for _, t := range r.policy.Tests {
 			for _, x := range t.Expect {
-				if s.rules[x.Rule.Value] == nil {
+				if s.rules[x.Rule.Value] == nil && !s.missing.has(x.Rule.Value) {
 					s.fault(x.Rule.Span, CodeTestRule, s.suggestRule(x.Rule.Value), "the set has no rule %q", clip(x.Rule.Value, 60))
 				}
 			}
 			for _, x := range t.ExpectException {
 				d := s.rules[x.Rule.Value]
 				if d == nil {
-					s.fault(x.Rule.Span, CodeTestRule, s.suggestRule(x.Rule.Value), "the set has no rule %q", clip(x.Rule.Value, 60))
+					if !s.missing.has(x.Rule.Value) {
+						s.fault(x.Rule.Span, CodeTestRule, s.suggestRule(x.Rule.Value), "the set has no rule %q", clip(x.Rule.Value, 60))
+					}
 					continue
 				}
 				var names []string

@@ -127,10 +127,10 @@ func (g *gatherer) set(where string) (*Set, Diagnostics) {
 		g.diags = append(g.diags, Diagnostic{Span: Span{File: where}, Level: Error, Code: CodeNoPolicies, Message: "no *.yaml or *.yml file here"})
 	}
 	sort.Slice(g.files, func(i, j int) bool { return g.files[i].path < g.files[j].path })
-	set, diags := assemble(g.files)
+	set, diags := assemble(g.files, g.diags.HasErrors())
 	diags = append(g.diags, diags...).Sort()
 	if g.diags.HasErrors() {
-		set.Hash, set.Incomplete = "", true
+		set.Hash = ""
 	}
 	return set, diags
 }

@@ -173,7 +173,7 @@ func (s *assembly) applyOverrides() {
 func (s *assembly) patchRule(p *patch, replacing bool, claim func(p *patch, target, key string) bool) {
 	d := s.rules[p.Rule.Value]
 	if d == nil {
-		if replacing {
+		if replacing && !s.missing.has(p.Rule.Value) {
 			s.fault(p.Rule.Span, CodeOverrideTarget, s.suggestRule(p.Rule.Value), "the set has no rule %q", p.Rule.Value)
 		}
 		return
@@ -229,7 +229,7 @@ func kindOfList(l List) string {
 // findList looks up the target of p; report says whether a missing one is reported.
 func (s *assembly) findList(p *patch, report bool) *List {
 	refuse := func(hint, format string, args ...any) *List {
-		if report {
+		if report && !s.missing.has(p.List.Value[strings.LastIndexByte(p.List.Value, '/')+1:]) {
 			s.fault(p.List.Span, CodeOverrideTarget, hint, format, args...)
 		}
 		return nil
@@ -277,6 +277,8 @@ func (s *assembly) findList(p *patch, report bool) *List {
 	switch {
 	case found != nil:
 		return found
+	case !slices.Contains(policies, policy) && s.missing.names != nil:
+		return refuse("", "no list is named %q", target) // the policy may be one that could not be read
 	case !slices.Contains(policies, policy):
 		return refuse(suggestion(policy, policies), "the set has no policy %q", policy)
 	}

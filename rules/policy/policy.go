@@ -153,8 +153,6 @@ type Set struct {
 	// Hash identifies the normalised set: comments, key order and file paths do not count. Hex SHA-256. It is
 	// empty when the set was loaded with errors: such a set is for finding the faults of its expressions in
 	// the same run, not for matching.
-	Hash string
-	// Incomplete says that lists, macros or variables may be missing because what defines them could not be
-	// read: a name that cannot be resolved is then no fault of its own.
-	Incomplete bool
+	Hash    string
+	missing missing
 }

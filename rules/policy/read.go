@@ -18,15 +18,16 @@ type reader struct {
 	drafts   []*draft
 	patches  []*patch
 	defaults defaults
-	// undefined says that something that expressions may name could not be read.
-	undefined bool
+	missing  missing
 }
 
-// defines runs read, which reads what expressions may name.
-func (r *reader) defines(read func()) {
+// defines runs read, which reads from n what expressions may name.
+func (r *reader) defines(n *node, read func()) {
 	before := len(r.diags)
 	read()
-	r.undefined = r.undefined || r.diags[before:].HasErrors()
+	if r.diags[before:].HasErrors() {
+		r.missing.node(n)
+	}
 }
 
 // field is one key of a mapping: the one table that the loader, the JSON Schema and the tests read.
@@ -82,6 +83,9 @@ func readObject[T any](r *reader, n *node, o *object[T], into *T) map[string]Spa
 			if !(cut && e.value.kind == nullNode) {
 				r.unknownKey(e.key.span, key, o.what, o.keys())
 				meant[Suggest(key, o.keys())] = true
+				if _, top := any(into).(*Policy); top {
+					r.missing.node(e.value) // a misspelt section
+				}
 			}
 			continue
 		}
@@ -299,12 +303,7 @@ func (r *reader) name(t Text, what string) bool {
 		return true
 	}
 	hint := "names are a lower-case letter followed by lower-case letters, digits and '_'"
-	if fixed := strings.Map(func(c rune) rune {
-		if c == '-' || c == ' ' || c == '.' {
-			return '_'
-		}
-		return c
-	}, strings.ToLower(t.Value)); namePattern.MatchString(fixed) {
+	if fixed := spelling(t.Value); namePattern.MatchString(fixed) {
 		hint = fmt.Sprintf("write %q", fixed)
 	}
 	r.fault(t.Span, CodeBadName, hint, "%q cannot name %s", clip(t.Value, 40), what)
