@@ -90,6 +90,9 @@ func readOptional(name string) (*policy.ImportSource, error) {
 	return &policy.ImportSource{Name: filepath.ToSlash(name), Data: data}, nil
 }
 
+// importedHeader is the first line of every policy that is written.
+const importedHeader = "# Written by engine import, which replaces this file: change its rules by overrides in a policy of your own.\n"
+
 // finishImport writes policies and report. It fails when something could not be read, after everything else
 // is written.
 func (a *app) finishImport(flags importFlags, im *policy.Import) error {
@@ -101,7 +104,7 @@ func (a *app) finishImport(flags importFlags, im *policy.Import) error {
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 			return err
 		}
-		if err := os.WriteFile(name, policy.Print(p), 0o644); err != nil {
+		if err := os.WriteFile(name, append([]byte(importedHeader), policy.Print(p)...), 0o644); err != nil {
 			return err
 		}
 	}

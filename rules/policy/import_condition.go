@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -179,19 +180,29 @@ func (w *conditionWriter) negation(a Condition, indent, behind int) {
 	w.operand(a, notOp, indent, behind)
 }
 
-// leaf writes a leaf that is too long for its line: a list an entry a line, anything else as it is.
+// shortMember is up to where members of a list stand beside each other when the list takes several lines.
+const shortMember = 24
+
+// leaf writes a leaf that is too long for its line: a list an entry a line, or in full lines when all members
+// are short; anything else as it is.
 func (w *conditionWriter) leaf(c Condition, text string, indent int) {
 	w.b.WriteString(text)
 	if c.list == nil {
 		return
 	}
 	w.b.WriteByte('[')
+	fill := !slices.ContainsFunc(c.list, func(m string) bool { return utf8.RuneCountInString(m) > shortMember })
 	for i, m := range c.list {
-		w.newline(indent + 2)
-		w.b.WriteString(m)
+		comma := ""
 		if i < len(c.list)-1 {
-			w.b.WriteByte(',')
+			comma = ","
 		}
+		if width := utf8.RuneCountInString(m + comma); fill && i > 0 && w.used()+1+width <= expressionWidth {
+			w.b.WriteByte(' ')
+		} else {
+			w.newline(indent + 2)
+		}
+		w.b.WriteString(m + comma)
 	}
 	w.newline(indent)
 	w.b.WriteByte(']')

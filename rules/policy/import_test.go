@@ -129,6 +129,10 @@ func TestConditionText(t *testing.T) {
       ` + "`" + `\two.exe2222222222222222222222222222222222222222` + "`" + `,
       "three"
     ], process.executable.path endsWith #))`},
+		{policy.InList("process.executable.name", policy.QuoteAll(strings.Fields(strings.Repeat("abc.exe defg.exe ", 9)))), `process.executable.name in [
+  "abc.exe", "defg.exe", "abc.exe", "defg.exe", "abc.exe", "defg.exe", "abc.exe", "defg.exe", "abc.exe",
+  "defg.exe", "abc.exe", "defg.exe", "abc.exe", "defg.exe", "abc.exe", "defg.exe", "abc.exe", "defg.exe"
+]`},
 	} {
 		if got := x.in.Text(); got != x.want {
 			t.Errorf("got\n%s\nwant\n%s", got, x.want)

@@ -130,7 +130,7 @@ func (im *importer) rule(d *document) (*policy.Rule, policy.ImportedRule) {
 		return refuseRule(r)
 	}
 	entry := policy.ImportedRule{ID: rule.ID.Value, Source: d.span, Status: out.status, Reason: out.reason,
-		Place: out.place, Dropped: out.dropped, Notes: append(negatedUnknown(out.parts), im.notes(d)...)}
+		Place: out.place, Dropped: out.dropped, Notes: append(negatedUnknown(out.parts), im.notes(d, out)...)}
 	return rule, entry
 }
 
@@ -256,8 +256,13 @@ func (s *scope) bind(p parts) (parts, []string) {
 }
 
 // notes are what the report says of a rule beside its status.
-func (im *importer) notes(d *document) []string {
+func (im *importer) notes(d *document, o outcome) []string {
 	var out []string
+	o.whole().items(func(it *item, _ bool) {
+		if it.byLength {
+			out = append(out, "regex-length: "+it.describe()+" asks for a length; it is that of the whole text, not of a line of it")
+		}
+	})
 	for _, f := range d.filters {
 		if f.refusal != nil {
 			out = append(out, "filter-refused: "+f.title+" does not apply: "+f.refusal.reason)

@@ -97,7 +97,7 @@ func (t text) plain() (string, bool) {
 }
 
 // test is one comparison of a field with a constant: operator is ==, contains, startsWith, endsWith, like,
-// matches, or != for "not empty".
+// matches, length for "at least so many characters", or != for "not empty".
 type test struct {
 	operator string
 	constant string

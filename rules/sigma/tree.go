@@ -39,6 +39,8 @@ type item struct {
 	onEmpty truth
 	// asksEmpty says that the condition is about the field being empty or not.
 	asksEmpty bool
+	// byLength says that a regular expression became a length.
+	byLength bool
 	// events are those for which an eventItem holds.
 	events map[string]bool
 }

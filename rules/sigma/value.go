@@ -3,7 +3,6 @@ package sigma
 import (
 	"net/netip"
 	"regexp"
-	"regexp/syntax"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -36,6 +35,11 @@ func (l *line) compare(it *item, values []*policy.ImportNode) (*node, *refusal) 
 			return nil, r
 		}
 		groups = append(groups, group)
+	}
+	for _, g := range groups {
+		for _, t := range g {
+			it.byLength = it.byLength || t.operator == "length"
+		}
 	}
 	left := l.field.path
 	cased := l.mods.has("cased") || l.mods.has("re") && !l.folded
@@ -72,6 +76,8 @@ func (t test) onEmpty() bool {
 	switch t.operator {
 	case "!=":
 		return false
+	case "length":
+		return t.constant == "0"
 	case "like":
 		return strings.Trim(t.constant, "*") == ""
 	case "matches":
@@ -324,64 +330,4 @@ func (l *line) network(v *policy.ImportNode) (alternatives, *refusal) {
 		}
 	}
 	return out, nil
-}
-
-// inlineFold is the flag that many rules put into a regular expression instead of |i.
-const inlineFold = "(?i)"
-
-// insensitive says that the regular expressions of the line ignore case, as the language does by itself.
-func (l *line) insensitive(values []*policy.ImportNode) bool {
-	if l.mods.has("i") {
-		return true
-	}
-	for _, v := range values {
-		if !strings.HasPrefix(v.Text, inlineFold) {
-			return false
-		}
-	}
-	return true
-}
-
-// regex is `Field|re: expression`.
-func (l *line) regex(v *policy.ImportNode) (alternatives, *refusal) {
-	expression := v.Text
-	// The flag says nothing where case is ignored anyway.
-	if l.folded {
-		expression = strings.TrimPrefix(expression, inlineFold)
-	}
-	if m, found := lookaround.FindString(expression), lookaround.MatchString(expression); found {
-		return nil, refuse(v.Span, "%s: the regular expression looks around itself with %s, which RE2 cannot", l.key.Text, m)
-	}
-	flags := ""
-	for _, f := range []string{"m", "s"} {
-		if l.mods.has(f) {
-			flags += f
-		}
-	}
-	if flags != "" {
-		expression = "(?" + flags + ")" + expression
-	}
-	if _, err := syntax.Parse(expression, syntax.Perl); err != nil {
-		return nil, refuse(v.Span, "%s: %s", l.key.Text, regexFault(err))
-	}
-	return alternatives{{"matches", expression}}, nil
-}
-
-var lookaround = regexp.MustCompile(`\(\?(=|!|<=|<!)`)
-
-// regexFault says what RE2 lacks, or what is wrong.
-func regexFault(err error) string {
-	var e *syntax.Error
-	if s, ok := err.(*syntax.Error); ok {
-		e = s
-	}
-	switch {
-	case e == nil:
-		return err.Error()
-	case e.Code == syntax.ErrInvalidEscape && len(e.Expr) == 2 && e.Expr[1] >= '1' && e.Expr[1] <= '9', strings.HasPrefix(e.Expr, `\k`), strings.HasPrefix(e.Expr, `\g`):
-		return "the regular expression refers back with " + e.Expr + ", which RE2 cannot"
-	case e.Code == syntax.ErrInvalidRepeatSize:
-		return "the regular expression repeats with " + e.Expr + ", more than the 1000 times that RE2 does"
-	}
-	return "the regular expression is not one of RE2: " + e.Code.String() + " " + quoted(e.Expr)
 }

@@ -16,7 +16,7 @@ func written(left string, groups []alternatives, all, cased bool) policy.Conditi
 	operator := groups[0][0].operator
 	single := len(groups) > 2
 	for _, g := range groups {
-		single = single && len(g) == 1 && g[0].operator == operator && operator != "like"
+		single = single && len(g) == 1 && g[0].operator == operator && operator != "like" && operator != "length"
 	}
 	if single {
 		var members []string
@@ -93,6 +93,12 @@ func overRows(left, operator string, rows [][]string) policy.Condition {
 		}
 	}
 	switch {
+	case operator == "length":
+		var args []policy.Condition
+		for _, n := range flat {
+			args = append(args, policy.Compare("len("+bare(left)+")", ">=", strings.Trim(n, `"`)))
+		}
+		return policy.Or(args...)
 	case operator == "like" && len(flat) == 1:
 		return policy.Call("like(" + left + ", " + flat[0] + ")")
 	case operator == "like":
@@ -106,3 +112,6 @@ func overRows(left, operator string, rows [][]string) policy.Condition {
 	}
 	return policy.OverList("any", lines, left+" "+operator+" #")
 }
+
+// bare is a field without exact around it.
+func bare(left string) string { return strings.TrimSuffix(strings.TrimPrefix(left, "exact("), ")") }
