@@ -3,6 +3,7 @@ package rules
 import (
 	"errors"
 	"time"
+	"unsafe"
 
 	"spoor/pipeline/event"
 )
@@ -34,8 +35,17 @@ type view struct {
 	vars   map[*variable]any
 	folds  map[string]string // of texts that are no fields: variables, elements
 
+	// buffer holds the folds and joined texts of the event; the next event's overwrite them.
+	buffer []byte
+	// target is registry.target as it came, once it was asked for.
+	target     string
+	haveTarget bool
+
 	work int // what is left of the budget of the rule under evaluation
 }
+
+// maxBuffer bounds the buffer that is kept from event to event.
+const maxBuffer = 1 << 20
 
 // processView is one process of an event: its own, its parent or an ancestor.
 type processView struct {
@@ -62,8 +72,17 @@ func (v *view) reset(e *event.Event) {
 	v.asUser = [maxEventTexts]bool{}
 	v.list = nil
 	v.ancestors = v.ancestors[:0]
-	clear(v.vars)
-	clear(v.folds)
+	v.haveTarget = false
+	if cap(v.buffer) > maxBuffer {
+		v.buffer = nil
+	}
+	v.buffer = v.buffer[:0]
+	if len(v.vars) > 0 {
+		clear(v.vars)
+	}
+	if len(v.folds) > 0 {
+		clear(v.folds)
+	}
 	if e.Process == nil {
 		v.process.reset(nil)
 		v.parent.reset(nil)
@@ -83,8 +102,12 @@ func (v *view) reset(e *event.Event) {
 // release drops what v holds of the event, so that a reused Result does not keep it alive.
 func (v *view) release() {
 	v.event = nil
-	clear(v.vars)
-	clear(v.folds)
+	if len(v.vars) > 0 {
+		clear(v.vars)
+	}
+	if len(v.folds) > 0 {
+		clear(v.folds)
+	}
 }
 
 // ancestorList is process.ancestors as expr's VM walks it.
@@ -142,13 +165,61 @@ func (fr frame) processOf(who owner) *processView {
 // foldedText is the fold of a text field, computed once for an event. Registry paths are in canonical form.
 func (v *view) foldedText(f *field) string {
 	if !v.have[f.slot] {
-		s := fold(f.text(v.event))
+		s := v.fold(v.written(f))
 		if f.registry {
-			s = canonicalKey(s)
+			s = v.canonicalKey(s)
 		}
 		v.folded[f.slot], v.have[f.slot] = s, true
 	}
 	return v.folded[f.slot]
+}
+
+// targetField is the one text field that is joined from two.
+var targetField = fieldByPath["registry.target"]
+
+// written is a text field of the event as it came.
+func (v *view) written(f *field) string {
+	r := v.event.Registry
+	if f != targetField || r == nil || r.ValueName == "" {
+		return f.text(v.event)
+	}
+	if !v.haveTarget {
+		from := len(v.buffer)
+		v.buffer = append(append(append(v.buffer, r.KeyPath...), '\\'), r.ValueName...)
+		v.target, v.haveTarget = v.buffered(from), true
+	}
+	return v.target
+}
+
+// fold is the fold of s: s itself, or a text in the buffer.
+func (v *view) fold(s string) string {
+	n := foldedPrefix(s)
+	if n == len(s) {
+		return s
+	}
+	from := len(v.buffer)
+	v.buffer = appendFold(append(v.buffer, s[:n]...), s[n:])
+	return v.buffered(from)
+}
+
+// canonicalKey is canonicalKey(s), without allocation.
+func (v *view) canonicalKey(s string) string {
+	if _, _, _, _, changed := keyParts(s); !changed {
+		return s
+	}
+	from := len(v.buffer)
+	v.buffer = appendKey(v.buffer, s)
+	return v.buffered(from)
+}
+
+// buffered is what was written to the buffer since it had length from. When the buffer has to grow it moves, and
+// the texts in the old one stay as they are; only reset overwrites what texts stand on. So a text is valid until
+// then.
+func (v *view) buffered(from int) string {
+	if from == len(v.buffer) {
+		return ""
+	}
+	return unsafe.String(&v.buffer[from], len(v.buffer)-from)
 }
 
 // foldOnce is the fold of a text that is no field, computed once for an event.
@@ -170,12 +241,15 @@ func (v *view) foldOnce(s string) string {
 // userText is what userKey makes of a registry path, computed once for an event.
 func (v *view) userText(f *field) string {
 	if !v.asUser[f.slot] {
-		v.user[f.slot], v.asUser[f.slot] = userKey(v.foldedText(f)), true
+		s := v.foldedText(f)
+		from := len(v.buffer)
+		v.buffer = appendUserKey(v.buffer, s)
+		v.user[f.slot], v.asUser[f.slot] = v.buffered(from), true
 	}
 	return v.user[f.slot]
 }
 
-func (p *processView) foldedText(f *processField) string {
+func (p *processView) foldedText(v *view, f *processField) string {
 	if p.have[f.slot] {
 		return p.folded[f.slot]
 	}
@@ -183,7 +257,7 @@ func (p *processView) foldedText(f *processField) string {
 	if s == "" {
 		return ""
 	}
-	p.folded[f.slot], p.have[f.slot] = fold(s), true
+	p.folded[f.slot], p.have[f.slot] = v.fold(s), true
 	return p.folded[f.slot]
 }
 

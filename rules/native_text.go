@@ -55,7 +55,7 @@ func (b *native) fieldText(t *term, folded bool) func(frame) string {
 			}
 		}
 		return func(fr frame) string {
-			s := f.text(fr.ev.event)
+			s := fr.ev.written(f)
 			fr.ev.spend(1 + len(s)/textUnit)
 			return s
 		}
@@ -63,7 +63,7 @@ func (b *native) fieldText(t *term, folded bool) func(frame) string {
 	owner, p := b.owner(t), f.process
 	if folded {
 		return func(fr frame) string {
-			s := owner(fr).foldedText(p)
+			s := owner(fr).foldedText(fr.ev, p)
 			fr.ev.spend(1 + len(s)/textUnit)
 			return s
 		}

@@ -36,8 +36,26 @@ func TestRecordings(t *testing.T) {
 	}
 	events, matches := 0, 0
 	var r Result
-	for _, f := range files {
-		in, err := os.Open(f)
+	recorded(t, files, limit, func(e *event.Event, document []byte) {
+		agreeOn(t, set, e, &r)
+		indexAgrees(t, set, e, &r)
+		events++
+		matches += len(r.Live) + len(r.Shadow)
+		if t.Failed() {
+			t.Fatalf("on %s", document)
+		}
+	})
+	t.Logf("%d events, %d matches", events, matches)
+	if matches == 0 {
+		t.Error("no rule matches anything")
+	}
+}
+
+// recorded calls f for the first events of each file, at most limit. An event is its own until the next.
+func recorded(t testing.TB, files []string, limit int, f func(e *event.Event, document []byte)) {
+	t.Helper()
+	for _, name := range files {
+		in, err := os.Open(name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,6 +66,7 @@ func TestRecordings(t *testing.T) {
 		lines := bufio.NewScanner(z)
 		lines.Buffer(nil, 4<<20)
 		d := event.NewDecoder(event.DecoderConfig{})
+		e := new(event.Event)
 		for n := 0; n < limit && lines.Scan(); n++ {
 			var record struct {
 				Key   string          `json:"key"`
@@ -56,27 +75,16 @@ func TestRecordings(t *testing.T) {
 			if err := json.Unmarshal(lines.Bytes(), &record); err != nil {
 				t.Fatal(err)
 			}
-			e := new(event.Event)
 			if d.Decode(record.Value, e) != nil {
 				continue
 			}
 			if p := e.Process; p != nil && p.Parent != nil && p.Ancestors == nil {
 				p.Ancestors = []*event.Process{p.Parent}
 			}
-			agreeOn(t, set, e, &r)
-			set.Match(e, &r)
-			events++
-			matches += len(r.Live) + len(r.Shadow)
-			if t.Failed() {
-				t.Fatalf("on %s", record.Value)
-			}
+			f(e, record.Value)
 		}
 		z.Close()
 		in.Close()
-	}
-	t.Logf("%d events, %d matches", events, matches)
-	if matches == 0 {
-		t.Error("no rule matches anything")
 	}
 }
 

@@ -1,0 +1,207 @@
+package rules
+
+import (
+	"math"
+	"slices"
+	"strings"
+)
+
+// scratch is what matching one event needs beside the view: what was found out and which rules are to be
+// evaluated. It belongs to a Result, and to its goroutine. Nothing in it is cleared between events: a stamp
+// says which event it is of.
+type scratch struct {
+	index *index // that the tables below are made for
+	epoch uint32
+	// found is, for each condition, twice the epoch, plus one if it holds.
+	found      []uint32
+	seen       []uint32 // entries: the epoch in which it was found last
+	candidate  []uint32 // rules: the epoch in which it became a candidate last
+	candidates []int32  // of the bucket, in order of finding
+	dfas       []*dfa
+	dfaBytes   int
+}
+
+// begin makes the tables fit x and starts a new epoch.
+func (s *scratch) begin(x *index) {
+	if s.index != x {
+		*s = scratch{
+			index:     x,
+			found:     make([]uint32, len(x.conditions)),
+			seen:      make([]uint32, x.entries),
+			candidate: make([]uint32, len(x.safe)),
+			dfas:      make([]*dfa, x.regexes),
+		}
+	}
+	s.epoch++
+	if s.epoch == math.MaxUint32>>1 {
+		clear(s.found)
+		clear(s.seen)
+		clear(s.candidate)
+		s.epoch = 1
+	}
+	s.candidates = s.candidates[:0]
+}
+
+// dfa is the goroutine's own DFA of a regex. All of them together stay within a bound.
+func (s *scratch) dfa(x *regex) *dfa {
+	d := s.dfas[x.id]
+	if d == nil {
+		d = newDFA(x)
+		s.dfas[x.id] = d
+	}
+	return d
+}
+
+// match finds the candidates for the event that r's view is pointed at, evaluates them and adds the answer to r.
+func (s *Set) match(r *Result) {
+	x := s.index
+	m := &r.scratch
+	m.begin(x)
+	b := x.buckets[r.view.foldedText(nameField)]
+	if b == nil {
+		b = x.other
+	}
+	r.view.work = math.MaxInt
+	m.candidates = append(m.candidates, b.always...)
+	for i := range b.sources {
+		b.sources[i].find(b, r)
+	}
+	slices.Sort(m.candidates)
+	if len(m.candidates) == 0 {
+		return
+	}
+	slices.Sort(m.candidates)
+	tier := r.view.tier()
+	for _, n := range m.candidates {
+		if c := &b.rules[n]; x.safe[c.rule]>>tier&1 != 0 {
+			s.evaluate(b, c, r)
+		} else {
+			s.again(c, r)
+		}
+	}
+}
+
+// evaluate evaluates one candidate, with its exceptions.
+func (s *Set) evaluate(b *bucket, c *bucketRule, r *Result) {
+	r.machine.over = false
+	if !b.run(c.condition, r) {
+		if r.machine.over {
+			s.again(c, r)
+		}
+		return
+	}
+	for i, x := range c.exceptions {
+		if b.run(x, r) {
+			if r.machine.over {
+				break
+			}
+			r.Exceptions = append(r.Exceptions, ExceptionHit{Rule: int(c.rule), Exception: i})
+			return
+		}
+	}
+	switch {
+	case r.machine.over:
+		s.again(c, r)
+	case s.compiled[c.rule].rule.Shadow:
+		r.Shadow = append(r.Shadow, int(c.rule))
+	default:
+		r.Live = append(r.Live, int(c.rule))
+	}
+}
+
+// again lets the reference decide on a rule that it might cut off.
+func (s *Set) again(c *bucketRule, r *Result) {
+	s.matchRule(int(c.rule), r)
+	r.view.work = math.MaxInt
+}
+
+// run runs code from at on.
+func (b *bucket) run(at int32, r *Result) bool {
+	m := &r.scratch
+	no := m.epoch << 1
+	for at >= 0 {
+		i := &b.code[at]
+		found := m.found[i.condition]
+		if found|1 != no|1 {
+			found = no
+			if !i.known && m.index.conditions[i.condition].holds(r) {
+				found |= 1
+			}
+			m.found[i.condition] = found
+		}
+		if found&1 != 0 {
+			at = i.then
+		} else {
+			at = i.other
+		}
+	}
+	return at == codeHolds
+}
+
+// find looks the source up.
+func (x *sourceIndex) find(b *bucket, r *Result) {
+	if !x.source.every {
+		x.findIn(x.source.get(&r.view), b, r)
+		return
+	}
+	for _, a := range r.view.ancestors {
+		x.findIn(a.foldedText(&r.view, x.source.field.process), b, r)
+	}
+}
+
+func (x *sourceIndex) findIn(s string, b *bucket, r *Result) {
+	if s == "" {
+		return
+	}
+	if x.equals != nil {
+		if e, ok := x.equals[s]; ok {
+			b.hit(e, r)
+		}
+	}
+	if x.last != nil {
+		if i := strings.LastIndexByte(s, '\\'); i >= 0 {
+			for _, e := range x.last[s[i+1:]] {
+				if strings.HasSuffix(s, b.entries[e].text) {
+					b.hit(e, r)
+				}
+			}
+		}
+	}
+	if x.long != nil {
+		x.long.find(s, b, r)
+	}
+	if x.short != nil {
+		x.short.find(s, b, r)
+	}
+}
+
+// find hits the entries whose texts stand in s.
+func (g *grams) find(s string, b *bucket, r *Result) {
+	for i := g.next(s, 0); i >= 0; i = g.next(s, i+1) {
+		texts := g.at(s, i)
+		for j := range texts {
+			if t := &texts[j]; t.stands(s, i) {
+				b.hit(t.id, r)
+			}
+		}
+	}
+}
+
+// hit notes that the text of an entry was found.
+func (b *bucket) hit(n int32, r *Result) {
+	m := &r.scratch
+	if m.seen[b.base+n] == m.epoch {
+		return
+	}
+	m.seen[b.base+n] = m.epoch
+	e := &b.entries[n]
+	for _, c := range e.conditions {
+		m.found[c] = m.epoch<<1 | 1
+	}
+	for _, rule := range e.rules {
+		if i := b.rules[rule].rule; m.candidate[i] != m.epoch {
+			m.candidate[i] = m.epoch
+			m.candidates = append(m.candidates, rule)
+		}
+	}
+}

@@ -1,0 +1,108 @@
+package rules
+
+import "fmt"
+
+// textSource is where the text of a condition comes from: a field of the event, of its process, its parent or
+// an ancestor, in one of three forms. Constant, and one for each set: equal sources are equal pointers.
+type textSource struct {
+	name  string // equal for no two
+	path  string // as authors write it; [*] is any ancestor
+	field *field
+	form  textForm
+	// at is which ancestor, for a field of one: as in process.ancestors[at].
+	at int
+	// every stands for the texts of all ancestors. Only an index looks there.
+	every bool
+}
+
+type textForm uint8
+
+const (
+	formFolded  textForm = iota
+	formUser             // of a registry path: as its user sees it, see userKey
+	formWritten          // as it came
+)
+
+// source is the source that t reads; nil when t is no text field at a known place.
+func (p *plan) source(t *term, written bool) *textSource {
+	if t.op != opField || t.typ != typText {
+		return nil
+	}
+	s := textSource{name: t.field.Path, field: t.field}
+	if t.field.owner == ofAncestor {
+		of := t.args[0]
+		switch {
+		case of.op == opElem:
+			if !p.element {
+				return nil
+			}
+			s.every = true
+			s.name = "process.ancestors[*]." + s.name
+		case of.op == opIndex && isAncestors(of.args[0]) && of.args[1].op == opConst:
+			s.at = of.args[1].konst.(int)
+		case of.op == opCall && (of.name == "first" || of.name == "last") && isAncestors(of.args[0]):
+			if of.name == "last" {
+				s.at = -1
+			}
+		default:
+			return nil
+		}
+		if !s.every {
+			s.name = fmt.Sprintf("process.ancestors[%d].%s", s.at, s.name)
+		}
+	}
+	if written {
+		s.form = formWritten
+	}
+	return p.internSource(s)
+}
+
+// foldedSource is the fold of what s is as written.
+func (p *plan) foldedSource(s *textSource) *textSource {
+	folded := *s
+	folded.name, folded.form = s.path, formFolded
+	return p.internSource(folded)
+}
+
+// userSource is a registry path as its user sees it.
+func (p *plan) userSource(s *textSource) *textSource {
+	return p.internSource(textSource{name: s.path, field: s.field, form: formUser})
+}
+
+func (p *plan) internSource(s textSource) *textSource {
+	key := fmt.Sprintf("%s/%d", s.name, s.form)
+	if p.sources[key] == nil {
+		s.path, s.name = s.name, key
+		p.sources[key] = &s
+	}
+	return p.sources[key]
+}
+
+func isAncestors(t *term) bool { return t.op == opField && t.field.Path == "process.ancestors" }
+
+// get is the text of s. It is valid until v is pointed at another event.
+func (s *textSource) get(v *view) string {
+	f := s.field
+	if f.owner == ofEvent {
+		switch s.form {
+		case formFolded:
+			return v.foldedText(f)
+		case formUser:
+			return v.userText(f)
+		}
+		return v.written(f)
+	}
+	var p *processView
+	switch f.owner {
+	case ofProcess:
+		p = &v.process
+	case ofParent:
+		p = &v.parent
+	default:
+		p = v.ancestor(s.at)
+	}
+	if s.form == formWritten {
+		return f.process.text(p.p)
+	}
+	return p.foldedText(v, f.process)
+}
