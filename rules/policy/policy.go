@@ -113,6 +113,8 @@ type Override struct {
 	Rule Text // the target's id, or
 	List Text // policy/list
 	Span Span
+	// Change is what an override that an importer made does to Rule, for Print; nil when it was loaded.
+	Change *RuleChange
 }
 
 // Test is one test case of a policy.

@@ -13,7 +13,8 @@ const printWidth = 110
 
 // Print writes a policy in the house format: keys in the order of the reference, expressions as | blocks,
 // quotes where they are needed. Loading what Print wrote gives the same policy. Defaults and overrides are
-// in force already: rules are written out with them, and a policy's overrides of others are not written.
+// in force already: rules are written out with them, and a policy's overrides of others are not written, but
+// for those that an importer made.
 // An expression that an override brought from another policy is written as its text alone.
 func Print(p *Policy) []byte {
 	w := &printer{}
@@ -43,6 +44,7 @@ func Print(p *Policy) []byte {
 			w.rule(p, r)
 		}
 	}
+	w.overrides(p.Overrides)
 	if len(p.Tests) > 0 {
 		w.section("tests")
 		for i, t := range p.Tests {
@@ -256,11 +258,16 @@ func (w *printer) rule(p *Policy, r Rule) {
 	}
 	w.text(2, "every", r.Every.Value)
 	w.flow(2, "limiter_token", texts(values(r.LimiterToken)))
-	if len(r.Actions) > 0 {
-		w.line(2, "actions:")
-		for _, a := range r.Actions {
-			w.line(3, "- %s", flowJSON(a.JSON))
-		}
+	w.actions(r.Actions)
+}
+
+func (w *printer) actions(as []Action) {
+	if len(as) == 0 {
+		return
+	}
+	w.line(2, "actions:")
+	for _, a := range as {
+		w.line(3, "- %s", flowJSON(a.JSON))
 	}
 }
 
