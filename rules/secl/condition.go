@@ -1,0 +1,156 @@
+package secl
+
+import (
+	"slices"
+	"strings"
+
+	"spoor/rules/policy"
+)
+
+type condOp int
+
+const (
+	leafOp condOp = iota
+	constOp
+	notOp
+	andOp
+	orOp
+)
+
+// cond is a condition of a rule before its registers are placed and its constants are gone. It is constant once
+// it is built.
+type cond struct {
+	op    condOp
+	args  []*cond
+	leaf  policy.Condition
+	holds bool // of constOp
+	// register: the condition reads the ancestor that the rule's register stands for.
+	register bool
+	// about is what the leaf asks, when that is something that events often lack; vacuous says that it holds
+	// where there is none.
+	about   string
+	vacuous bool
+}
+
+func constant(holds bool) *cond { return &cond{op: constOp, holds: holds} }
+
+func leafOf(c policy.Condition) *cond { return &cond{op: leafOp, leaf: c} }
+
+func not(c *cond) *cond {
+	switch c.op {
+	case constOp:
+		return constant(!c.holds)
+	case notOp:
+		return c.args[0]
+	}
+	return &cond{op: notOp, args: []*cond{c}, register: c.register}
+}
+
+// join is cs joined by op, without what constants decide.
+func join(op condOp, cs []*cond) *cond {
+	var args []*cond
+	for _, c := range cs {
+		switch {
+		case c.op == constOp && c.holds == (op == orOp):
+			return c
+		case c.op == constOp:
+		case c.op == op:
+			args = append(args, c.args...)
+		default:
+			args = append(args, c)
+		}
+	}
+	switch len(args) {
+	case 0:
+		return constant(op == andOp)
+	case 1:
+		return args[0]
+	}
+	return &cond{op: op, args: args, register: slices.ContainsFunc(args, func(c *cond) bool { return c.register })}
+}
+
+// placeRegister puts the terms of the register into one any(process.ancestors, ...): SECL asks whether some
+// ancestor makes the rule hold, and what does not read the ancestor can stand outside. Under a negation
+// nothing can be taken out, since it is the rule that holds for some ancestor.
+func placeRegister(c *cond) *cond {
+	if !c.register {
+		return c
+	}
+	if c.op == andOp || c.op == orOp {
+		var inside, out []*cond
+		at := -1
+		for _, a := range c.args {
+			if a.register {
+				inside = append(inside, a)
+				if at < 0 {
+					at = len(out)
+				}
+			} else {
+				out = append(out, a)
+			}
+		}
+		if len(inside) == 1 {
+			return join(c.op, slices.Insert(out, at, placeRegister(inside[0])))
+		}
+		return join(c.op, slices.Insert(out, at, overAncestors(join(c.op, inside))))
+	}
+	return overAncestors(c)
+}
+
+func overAncestors(body *cond) *cond {
+	return &cond{op: leafOp, leaf: closure("any", ancestorsField, body.condition()), about: "the ancestors are"}
+}
+
+// closure is name(list, body).
+func closure(name, list string, body policy.Condition) policy.Condition {
+	return policy.Call(name + "(" + list + ", " + strings.ReplaceAll(body.Text(), "\n", "\n    ") + ")")
+}
+
+// condition is c in the shared form; c has no constants.
+func (c *cond) condition() policy.Condition {
+	switch c.op {
+	case notOp:
+		return policy.Not(c.args[0].condition())
+	case andOp, orOp:
+		args := make([]policy.Condition, len(c.args))
+		for i, a := range c.args {
+			args[i] = a.condition()
+		}
+		if c.op == andOp {
+			return policy.And(args...)
+		}
+		return policy.Or(args...)
+	}
+	return c.leaf
+}
+
+// unknowns lists what c leans on by a negation only: it holds also where events lack it.
+func (c *cond) unknowns() []string {
+	asked := map[string]bool{}
+	conjuncts := []*cond{c}
+	if c.op == andOp {
+		conjuncts = c.args
+	}
+	for _, a := range conjuncts {
+		if a.op == leafOp && !a.vacuous {
+			asked[a.about] = true
+		}
+	}
+	var out []string
+	c.negated(false, func(about string) {
+		if about != "" && !asked[about] && !slices.Contains(out, about) {
+			out = append(out, about)
+		}
+	})
+	slices.Sort(out)
+	return out
+}
+
+func (c *cond) negated(not bool, report func(about string)) {
+	if c.op == leafOp && c.vacuous != not {
+		report(c.about)
+	}
+	for _, a := range c.args {
+		a.negated(not != (c.op == notOp), report)
+	}
+}
