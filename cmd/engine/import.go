@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"spoor/rules/policy"
+	"spoor/rules/secl"
 	"spoor/rules/sigma"
 )
 
@@ -27,7 +28,7 @@ func (a *app) importCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	c.AddCommand(a.importSigmaCommand())
+	c.AddCommand(a.importSigmaCommand(), a.importSeclCommand())
 	return c
 }
 
@@ -75,6 +76,33 @@ What is carried over, and how, is described in rules/sigma/README.md.`,
 	c.Flags().StringVar(&mapping, "mapping", "", "file that extends the field map")
 	c.Flags().StringVar(&placeholders, "placeholders", "", "file with the values of %placeholders%")
 	c.Flags().StringVar(&options.License, "license", "DRL-1.1", "licence of rules that name none; that of the public Sigma rules")
+	return c
+}
+
+func (a *app) importSeclCommand() *cobra.Command {
+	var flags importFlags
+	var options secl.Options
+	c := &cobra.Command{
+		Use:   "secl SRC...",
+		Short: "Import SECL policies from files, folders and globs",
+		Long: `Import the rules for Windows of SECL policies, from files, folders and globs. All sources are one set: macros
+and overrides of one file reach the others. Each becomes a policy of the same name.
+
+What is carried over, and how, is described in rules/secl/README.md.`,
+		Example: `  engine import secl runtime-security.d -o policies/secl --report report.json`,
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := need(cmd, "output"); err != nil {
+				return err
+			}
+			sources, faults := policy.ReadImportSources(args, ".policy", ".yaml", ".yml")
+			im := secl.Import(sources, options)
+			im.Faults = append(faults, im.Faults...).Sort()
+			return a.finishImport(flags, &im)
+		},
+	}
+	flags.add(c)
+	c.Flags().BoolVar(&options.AllowWidened, "allow-widened", false, "import rules whose filters depend on the host, for every host")
 	return c
 }
 
