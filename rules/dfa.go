@@ -6,6 +6,7 @@ import (
 	"regexp/syntax"
 	"slices"
 	"sort"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -28,6 +29,8 @@ type regex struct {
 	class  []uint8 // of each interval
 	sample []rune  // a character of each class
 	stride int32   // classes, and one for the end of the text
+	least  int     // the bytes of the shortest match
+	prefix string  // what every match begins with
 	// Whether it asks for words and lines; if not, they make no states of their own.
 	words, lines bool
 }
@@ -41,10 +44,11 @@ type dfa struct {
 	bytes int
 
 	// Scratch of step.
-	seen  []uint32
-	stamp uint32
-	stack []uint32
-	key   []byte
+	seen   []uint32
+	middle [1]uint32 // the set of a state in which nothing is alive
+	stamp  uint32
+	stack  []uint32
+	key    []byte
 }
 
 const (
@@ -77,7 +81,8 @@ func newRegex(re *regexp.Regexp) *regex {
 	if err != nil || len(prog.Inst) > maxProgram {
 		return nil
 	}
-	x := &regex{re: re, prog: prog}
+	x := &regex{re: re, prog: prog, least: leastBytes(tree)}
+	x.prefix, _ = re.LiteralPrefix()
 	for i := range prog.Inst {
 		if inst := &prog.Inst[i]; inst.Op == syntax.InstEmptyWidth {
 			asks := syntax.EmptyOp(inst.Arg)
@@ -187,6 +192,33 @@ func (x *regex) kind(r rune) uint32 {
 	return afterOther
 }
 
+// leastBytes is the length of the shortest text that re matches, or less.
+func leastBytes(re *syntax.Regexp) int {
+	switch re.Op {
+	case syntax.OpLiteral:
+		return len(re.Rune) // a character that ignores case may be a shorter one
+	case syntax.OpCharClass, syntax.OpAnyChar, syntax.OpAnyCharNotNL:
+		return 1
+	case syntax.OpCapture, syntax.OpPlus:
+		return leastBytes(re.Sub[0])
+	case syntax.OpRepeat:
+		return re.Min * leastBytes(re.Sub[0])
+	case syntax.OpConcat:
+		n := 0
+		for _, sub := range re.Sub {
+			n += leastBytes(sub)
+		}
+		return n
+	case syntax.OpAlternate:
+		n := leastBytes(re.Sub[0])
+		for _, sub := range re.Sub[1:] {
+			n = min(n, leastBytes(sub))
+		}
+		return n
+	}
+	return 0
+}
+
 // wide is the class of a character beyond ASCII.
 func (x *regex) wide(r rune) uint8 {
 	return x.class[sort.Search(len(x.from), func(i int) bool { return x.from[i] > r })-1]
@@ -228,9 +260,20 @@ func (d *dfa) state(set []uint32) int32 {
 // match says whether s has a match. It makes the states it lacks; when a text needs too many, the package
 // regexp takes over, which takes the same time for each byte.
 func (d *dfa) match(s string) bool {
+	if len(s) < d.least {
+		return false
+	}
 	made, limit := 0, 64+len(s)/4
-	at := int32(0)
-	for i := 0; i < len(s); {
+	at, i := int32(0), 0
+	if d.prefix != "" {
+		if i = strings.Index(s, d.prefix); i < 0 {
+			return false
+		}
+		if i > 0 { // a literal asks for nothing before it
+			at = d.state(d.middle[:])
+		}
+	}
+	for i < len(s) {
 		c, size := uint8(0), 1
 		if b := s[i]; b < utf8.RuneSelf {
 			c = d.ascii[b]

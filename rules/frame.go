@@ -1,7 +1,9 @@
 package rules
 
 import (
+	"encoding/binary"
 	"errors"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -191,14 +193,29 @@ func (v *view) written(f *field) string {
 	return v.target
 }
 
-// fold is the fold of s: s itself, or a text in the buffer.
+// fold is the fold of s: s itself, or a text in the buffer. One pass both folds and finds out whether that
+// changes anything.
 func (v *view) fold(s string) string {
-	n := foldedPrefix(s)
-	if n == len(s) {
+	from := len(v.buffer)
+	if cap(v.buffer)-from < len(s) {
+		v.buffer = slices.Grow(v.buffer, max(len(s), 4096))
+	}
+	out := v.buffer[from : from+len(s)]
+	changed := uint64(0)
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		x := load8(s, i)
+		if x&swarHigh != 0 {
+			break
+		}
+		upper := upperASCII(x)
+		changed |= upper
+		binary.LittleEndian.PutUint64(out[i:], x|upper>>2)
+	}
+	if changed == 0 && foldedPrefix(s[i:]) == len(s)-i {
 		return s
 	}
-	from := len(v.buffer)
-	v.buffer = appendFold(append(v.buffer, s[:n]...), s[n:])
+	v.buffer = appendFold(v.buffer[:from+i], s[i:])
 	return v.buffered(from)
 }
 
