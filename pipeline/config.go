@@ -80,11 +80,11 @@ func (c Config) Validate() []error {
 			errs = append(errs, fmt.Errorf("%s must be more than 0, not %s", name, d))
 		}
 	}
-	atLeast("max record bytes", c.MaxRecordBytes, 1)
-	atLeast("max signal bytes", c.MaxSignalBytes, minSignalBytes)
-	atLeast("commit records", c.CommitRecords, 1)
+	atLeast("max_record_size", c.MaxRecordBytes, 1)
+	atLeast("max_signal_size", c.MaxSignalBytes, minSignalBytes)
+	atLeast("commit_records", c.CommitRecords, 1)
 	atLeast("commit bytes", c.CommitBytes, 1)
-	positive("commit interval", c.CommitInterval)
+	positive("commit_interval", c.CommitInterval)
 	positive("drain timeout", c.DrainTimeout)
 	errs = append(errs, c.Enrich.Validate()...)
 	errs = append(errs, c.State.Validate()...)

@@ -65,6 +65,11 @@ func TestConfigFaults(t *testing.T) {
 			t.Errorf("%s\ngot  %swant %s", src, got, want)
 		}
 	}
+	f("kafka: {brokers: [localhost:9092], group: \"\"}\nstate: {max_size: 1KiB}\ncommit_interval: 0s\nadmin:\n  listen: here\n",
+		"engine.yaml:1:36: error: kafka.group: a consumer group is needed [config]\n"+
+			"engine.yaml:2:9: error: max_size is 1024: must be at least 65536 [config]\n"+
+			"engine.yaml:3:1: error: commit_interval must be more than 0, not 0s [config]\n"+
+			"engine.yaml:5:3: error: admin.listen: \"here\" is not host:port [config]\n")
 	f("kafka:\n  brokerz: [a:1]\n  group: 5x\nlineage: maybe\n",
 		"engine.yaml:2:3: error: unknown key \"brokerz\" in kafka [config] | did you mean \"brokers\"?\n"+
 			"engine.yaml:4:10: error: lineage: \"maybe\" is not on or off [config]\n")
@@ -73,7 +78,7 @@ func TestConfigFaults(t *testing.T) {
 	f("kafka: {start: earlyest}\n", "engine.yaml:1:16: error: kafka.start: \"earlyest\" is not one of earliest, latest; did you mean \"earliest\"? [config]\n")
 	f("kafka: {brokers: a:1}\n", "engine.yaml:1:18: error: kafka.brokers is a list, not a value [config] | write [a:1]\n")
 	f("kafka: [1]\n", "engine.yaml:1:8: error: kafka holds keys, not a list [config]\n")
-	f("kafka: {output: events}\n", "engine.yaml: error: kafka.output: is the input topic \"events\": the engine would consume what it publishes [config]\n")
+	f("kafka: {output: events}\n", "engine.yaml:1:9: error: kafka.output: is the input topic \"events\": the engine would consume what it publishes [config]\n")
 	f("", "environment: error: unknown variable SPOOR_KAFKA_GRUOP [config] | did you mean SPOOR_KAFKA_GROUP?\n", "SPOOR_KAFKA_GRUOP=x")
 	f("", "environment: error: SPOOR_COMMIT_RECORDS: \"many\" is not a whole number [config]\n", "SPOOR_COMMIT_RECORDS=many")
 	if _, faults := LoadConfig(filepath.Join(t.TempDir(), "none.yaml"), nil); len(faults) != 1 {

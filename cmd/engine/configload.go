@@ -34,27 +34,41 @@ func configFault(file string, tk *token.Token, hint, format string, args ...any)
 func LoadConfig(path string, environ []string) (Config, policy.Diagnostics) {
 	c := DefaultConfig()
 	var faults policy.Diagnostics
+	l := configLoader{file: path, places: map[string]*token.Token{}}
 	if path != "" {
 		src, err := os.ReadFile(path)
 		if err != nil {
 			return c, policy.Diagnostics{configFault(path, nil, "give the file with --config", "cannot read the configuration: %v", errors.Unwrap(err))}
 		}
-		l := configLoader{file: path}
 		l.document(src, reflect.ValueOf(&c).Elem())
 		faults = append(faults, l.faults...)
 	}
 	faults = append(faults, overlay(&c, environ)...)
 	if len(faults) == 0 {
 		for _, p := range c.Validate() {
-			faults = append(faults, configFault(path, nil, "", "%v", p))
+			faults = append(faults, configFault(path, l.place(p.Error()), "", "%v", p))
 		}
 	}
-	return c, faults
+	return c, faults.Sort()
 }
 
 type configLoader struct {
 	file   string
 	faults policy.Diagnostics
+	places map[string]*token.Token // of the value of each key that the file gives, by dotted path
+}
+
+// place is where the key that a message begins with is given, or the section that it is in; nil when neither is.
+func (l *configLoader) place(message string) *token.Token {
+	end := strings.IndexFunc(message, func(c rune) bool { return c != '.' && c != '_' && (c < 'a' || c > 'z') })
+	for key := message[:max(end, 0)]; key != ""; key = key[:max(strings.LastIndexByte(key, '.'), 0)] {
+		for _, path := range []string{key, "state." + key} { // the package of state knows no sections
+			if tk := l.places[path]; tk != nil {
+				return tk
+			}
+		}
+	}
+	return nil
 }
 
 func (l *configLoader) fault(tk *token.Token, hint, format string, args ...any) {
@@ -119,6 +133,7 @@ func (l *configLoader) mapping(n ast.Node, prefix string, into reflect.Value) {
 			continue
 		}
 		seen[name] = true
+		l.places[prefix+name] = tk
 		l.value(it.Value(), prefix+name, fields[i], into.Field(fields[i].index))
 	}
 }
@@ -182,6 +197,15 @@ func scalarText(n ast.Node) (string, bool) {
 		return n.Value.Value, true
 	case *ast.NullNode:
 		return "", true
+	case *ast.MappingNode:
+		// The library tears host:9092 apart between [ ] inside { }. YAML wants a blank behind the colon for that.
+		if n.IsFlowStyle || len(n.Values) != 1 {
+			return "", false
+		}
+		k, v := n.Values[0].Key.GetToken(), n.Values[0].Value.GetToken()
+		if v.Position.Line == k.Position.Line && v.Position.Column == k.Position.Column+len([]rune(k.Value))+1 {
+			return k.Value + ":" + v.Value, true
+		}
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
 		return n.GetToken().Value, true
 	}

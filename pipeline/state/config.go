@@ -60,7 +60,7 @@ func (c Config) Validate() []error {
 		}
 	}
 	bad(c.MaxNodes >= 1 && c.MaxNodes <= maxNodesPossible, "max_nodes is %d: must be 1 to %d", c.MaxNodes, maxNodesPossible)
-	bad(c.MaxBytes >= minBytes, "max_bytes is %d: must be at least %d", c.MaxBytes, minBytes)
+	bad(c.MaxBytes >= minBytes, "max_size is %d: must be at least %d", c.MaxBytes, minBytes)
 	bad(c.MaxAncestors >= 1 && c.MaxAncestors <= maxAncestors, "max_ancestors is %d: must be 1 to %d", c.MaxAncestors, maxAncestors)
 	for _, d := range []struct {
 		name  string

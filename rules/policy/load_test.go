@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 )
 
 func write(t *testing.T, path, text string) {
@@ -159,4 +160,16 @@ func manyKeys(n int) string {
 		b.WriteString("k" + strings.Repeat("x", i%7) + string(rune('a'+i%26)) + ": 1\n")
 	}
 	return b.String()
+}
+
+// Texts with a colon between [ ] inside { } are texts: YAML wants a blank behind the colon of a key.
+func TestTornTexts(t *testing.T) {
+	src := "rules:\n  - {id: one, references: [https://x.example/z, a:b, c:d:e], expression: 'evt.name == \"exec\"'}\n"
+	set, ds := LoadFS(fstest.MapFS{"p.yaml": {Data: []byte(src)}})
+	if len(ds) > 0 {
+		t.Fatal(ds)
+	}
+	if got := strings.Join(set.Policies[0].Rules[0].References, " "); got != "https://x.example/z a:b c:d:e" {
+		t.Error(got)
+	}
 }

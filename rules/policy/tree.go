@@ -192,7 +192,11 @@ func (b *builder) build(n ast.Node, key string, column int, flow bool) *node {
 	case *ast.SequenceNode:
 		out := &node{kind: seqNode, flow: n.IsFlowStyle, span: b.place(n.Start, 1)}
 		for _, v := range n.Values {
-			out.items = append(out.items, b.build(v, "", n.Start.Position.Column, n.IsFlowStyle))
+			item := b.torn(v)
+			if item == nil {
+				item = b.build(v, "", n.Start.Position.Column, n.IsFlowStyle)
+			}
+			out.items = append(out.items, item)
 		}
 		b.closeSpan(out, n.End)
 		return out
@@ -213,6 +217,27 @@ func (b *builder) build(n ast.Node, key string, column int, flow bool) *node {
 	at := b.place(n.GetToken(), 1)
 	b.fault(at, CodeSyntax, fmt.Sprintf("a value of an unexpected kind (%s)", n.Type()), "")
 	return &node{kind: faultyNode, span: at}
+}
+
+// torn mends a plain text such as T1059:001, which the library takes for a key and a value between [ ] inside
+// { }: YAML wants a blank behind the colon for that. Nil when n is anything else.
+func (b *builder) torn(n ast.Node) *node {
+	m, ok := n.(*ast.MappingNode)
+	if !ok || m.IsFlowStyle || len(m.Values) != 1 {
+		return nil
+	}
+	pair := m.Values[0]
+	key, value := pair.Key.GetToken(), pair.Value.GetToken()
+	line, col := tokenPosition(b.src, key)
+	text := key.Value + ":" + value.Value
+	if !strings.HasPrefix(string(b.src.line(line)[col-1:]), text) || strings.HasSuffix(text, ":") {
+		return nil
+	}
+	sc, fault := b.src.readInline(line, col, 0, text)
+	if fault != nil {
+		return nil
+	}
+	return &node{kind: scalarNode, span: sc.span, flow: true, scalar: sc}
 }
 
 func (b *builder) mapping(values []*ast.MappingValueNode, flow bool, start, end *token.Token) *node {
