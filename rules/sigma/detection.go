@@ -220,7 +220,11 @@ func (l *line) event(it *item, values []*policy.ImportNode, events func(value st
 		if v.IsNull() {
 			return nil, refuse(v.Span, "%s: every event has one", l.key.Text)
 		}
-		for _, e := range events(v.Text) {
+		found := events(v.Text)
+		if len(found) == 0 {
+			it.unmapped = append(it.unmapped, v.Text)
+		}
+		for _, e := range found {
 			it.events[e] = true
 		}
 	}

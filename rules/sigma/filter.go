@@ -101,5 +101,5 @@ func (im *importer) filterEntry(f *document) policy.ImportedRule {
 		return f.refused(f.refusal)
 	}
 	return policy.ImportedRule{ID: f.policyID(), Source: f.span, Status: policy.StatusImported,
-		Notes: []string{fmt.Sprintf("filter: its exclusion is in %d rules", f.applied)}}
+		Notes: []string{"filter: its exclusion is in " + count(f.applied, "rule")}}
 }

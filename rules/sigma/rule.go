@@ -159,7 +159,15 @@ func (im *importer) decide(p parts, s *scope) (outcome, *refusal) {
 			*list = append(*list, name)
 		}
 	}
+	var unmapped []string
 	p.whole().items(func(it *item, negated bool) {
+		if len(it.unmapped) > 0 && !negated {
+			what := it.fieldName() + " " + list(it.unmapped)
+			note(&unmapped, &first, &item{field: what, at: it.at})
+			if d := it.at.String() + ": " + what + " in " + it.selection; !slices.Contains(out.dropped, d) {
+				out.dropped = append(out.dropped, d)
+			}
+		}
 		if it.kind != missingItem {
 			return
 		}
@@ -182,17 +190,20 @@ func (im *importer) decide(p parts, s *scope) (outcome, *refusal) {
 		if len(fields) > 0 {
 			out.status, out.place = policy.StatusNarrowed, first
 			out.reason = fmt.Sprintf("events do not carry %s: what depends on it was left out", list(fields))
+		} else if len(unmapped) > 0 {
+			out.status, out.place = policy.StatusNarrowed, first
+			out.reason = fmt.Sprintf("the schema has no event for %s", list(unmapped))
 		}
 		return out, nil
 	}
 	if len(fields) == 0 {
-		return out, refuse(p.place(), "it can match no event of the %s", s.label)
+		return out, s.contradiction(p)
 	}
 	wide := func(it *item, negated bool) (bool, bool) { return false, it.kind == missingItem }
 	resolved, events := s.bind(p.resolve(wide))
 	if len(events) == 0 {
 		if len(needed) == 0 {
-			return out, refuse(p.place(), "it can match no event of the %s", s.label)
+			return out, s.contradiction(p)
 		}
 		return out, refuse(firstNeeded, "it needs %s, which events do not carry", list(needed))
 	}
@@ -203,6 +214,20 @@ func (im *importer) decide(p parts, s *scope) (outcome, *refusal) {
 	out.status, out.place = policy.StatusWidened, firstExcluded
 	out.reason = fmt.Sprintf("events do not carry %s: what it excludes by it is not excluded", list(excluded))
 	return out, nil
+}
+
+// contradiction says why a rule matches nothing although events carry all of its fields.
+func (s *scope) contradiction(p parts) *refusal {
+	var out *refusal
+	p.whole().items(func(it *item, negated bool) {
+		if out == nil && it.kind == eventItem && !negated && !slices.ContainsFunc(s.events, func(e string) bool { return it.events[e] }) {
+			out = refuse(it.at, "the %s has no event of the schema with this %s", s.label, it.fieldName())
+		}
+	})
+	if out == nil {
+		out = refuse(p.place(), "it can match no event of the %s", s.label)
+	}
+	return out
 }
 
 // place is where the condition stands: that of its first item.
@@ -237,7 +262,7 @@ func (s *scope) bind(p parts) (parts, []string) {
 	var events []string
 	for _, e := range s.events {
 		at := whole.resolve(func(it *item, _ bool) (bool, bool) { return it.events[e], it.kind == eventItem })
-		if at.op != constNode || at.value {
+		if at.possible() {
 			events = append(events, e)
 		}
 	}

@@ -41,8 +41,11 @@ type item struct {
 	asksEmpty bool
 	// byLength says that a regular expression became a length.
 	byLength bool
-	// events are those for which an eventItem holds.
-	events map[string]bool
+	// missing is the field that events do not carry, when it is not the item's own.
+	missing string
+	// events are those for which an eventItem holds; unmapped are values that mean none of the schema.
+	events   map[string]bool
+	unmapped []string
 }
 
 type itemKind int
@@ -186,6 +189,31 @@ func (n *node) truth(of func(*item) truth) truth {
 	return open
 }
 
+// maxTable bounds the items whose truth table is tried.
+const maxTable = 12
+
+// possible says that n can hold. Beyond maxTable items it is taken to.
+func (n *node) possible() bool {
+	if n.op == constNode {
+		return n.value
+	}
+	index := map[*item]int{}
+	n.items(func(it *item, _ bool) {
+		if _, known := index[it]; !known {
+			index[it] = len(index)
+		}
+	})
+	if len(index) > maxTable {
+		return true
+	}
+	for row := range 1 << len(index) {
+		if n.truth(func(it *item) truth { return truthOf(row>>index[it]&1 != 0) }) == yes {
+			return true
+		}
+	}
+	return false
+}
+
 // condition writes n as a condition of the language. n has no missing items and is not constant.
 func (n *node) condition() policy.Condition {
 	switch n.op {
@@ -243,8 +271,11 @@ func (n *node) conjuncts() []*node {
 	return out
 }
 
-// fieldName is the field of an item without its modifiers.
+// fieldName is the field that an item is about, without modifiers.
 func (it *item) fieldName() string {
+	if it.missing != "" {
+		return it.missing
+	}
 	name, _, _ := strings.Cut(it.field, "|")
 	return name
 }

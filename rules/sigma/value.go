@@ -43,6 +43,13 @@ func (l *line) compare(it *item, values []*policy.ImportNode) (*node, *refusal) 
 	}
 	left := l.field.path
 	cased := l.mods.has("cased") || l.mods.has("re") && !l.folded
+	if strings.HasPrefix(left, "registry.target") || strings.HasPrefix(left, "registry.key_path") {
+		for _, g := range groups {
+			for i := range g {
+				g[i] = registryTest(g[i], cased)
+			}
+		}
+	}
 	it.onEmpty = l.onEmpty(groups)
 	for _, g := range groups {
 		for _, t := range g {
@@ -145,24 +152,20 @@ func (l *line) expand(v *policy.ImportNode) ([]text, *refusal) {
 			out[i] = text(nil).join(out[i], t)
 		}
 	}
-	rest, offset := v.Text, 0
-	for rest != "" {
-		open := unescapedPercent(rest)
-		if open < 0 {
-			break
+	at := 0
+	for _, m := range placeholder.FindAllStringSubmatchIndex(v.Text, -1) {
+		if m[2] < 0 { // an escaped backslash or percent sign: no placeholder begins there
+			continue
 		}
-		end := strings.IndexByte(rest[open+1:], '%')
-		if end < 0 {
-			break
-		}
-		name := rest[open+1 : open+1+end]
+		name := v.Text[m[2]:m[3]]
 		values, ok := l.placeholders[name]
 		if !ok {
-			from := offset + utf8.RuneCountInString(rest[:open])
+			from := utf8.RuneCountInString(v.Text[:m[0]])
 			return nil, refuse(v.At(from, from+utf8.RuneCountInString(name)+2),
 				"%s: the placeholder %%%s%% has no values; give them with --placeholders", l.key.Text, name)
 		}
-		add(parseText(unescapePercent(rest[:open])))
+		add(parseText(unescapePercent(v.Text[at:m[0]])))
+		at = m[1]
 		var longer []text
 		for _, o := range out {
 			for _, value := range values {
@@ -172,29 +175,28 @@ func (l *line) expand(v *policy.ImportNode) ([]text, *refusal) {
 		if out = longer; len(out) > maxExpanded {
 			return nil, refuse(v.Span, "%s: its placeholders stand for more than %d values", l.key.Text, maxExpanded)
 		}
-		next := open + end + 2
-		offset += utf8.RuneCountInString(rest[:next])
-		rest = rest[next:]
 	}
-	add(parseText(unescapePercent(rest)))
+	add(parseText(unescapePercent(v.Text[at:])))
 	return out, nil
 }
+
+// placeholder finds %name%, and what is escaped, so that it is passed over.
+var placeholder = regexp.MustCompile(`\\\\|\\%|%([\pL\pN_.-]+)%`)
 
 // maxExpanded bounds the values that one value with placeholders becomes.
 const maxExpanded = 1000
 
-func unescapedPercent(s string) int {
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+1 < len(s) && s[i+1] == '%' {
-			i++
-		} else if s[i] == '%' {
-			return i
-		}
-	}
-	return -1
-}
+// escapedPercent finds escaped percent signs, and escaped backslashes, which stay.
+var escapedPercent = regexp.MustCompile(`\\([\\%])`)
 
-func unescapePercent(s string) string { return strings.ReplaceAll(s, `\%`, `%`) }
+func unescapePercent(s string) string {
+	return escapedPercent.ReplaceAllStringFunc(s, func(found string) string {
+		if found == `\%` {
+			return "%"
+		}
+		return found
+	})
+}
 
 // exists is `Field|exists: true` or false. An event carries a field that is not empty.
 func (l *line) exists(it *item, values []*policy.ImportNode) (*node, *refusal) {
@@ -233,7 +235,7 @@ func (l *line) references(it *item, values []*policy.ImportNode) (*node, *refusa
 	for _, v := range values {
 		other, ok := l.scope.field(strings.TrimSpace(v.Text))
 		if !ok {
-			it.kind, it.field = missingItem, it.field+" "+v.Text
+			it.kind, it.field, it.missing = missingItem, it.field+" "+v.Text, v.Text
 			return leaf(it), nil
 		}
 		if other.int != l.field.int || l.field.int && operator != "==" {
