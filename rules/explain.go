@@ -243,10 +243,10 @@ func (x *explainer) value(t *term) Value {
 	b := &native{lower: newLowering()}
 	get := b.value(t)
 	if len(b.inputs) > 0 {
-		return Value{Name: valueName(t), Value: "(computed)"}
+		return Value{Name: x.valueName(t), Value: "(computed)"}
 	}
 	v := get(x.frame)
-	out := Value{Name: valueName(t), Value: display(v)}
+	out := Value{Name: x.valueName(t), Value: display(v)}
 	switch v := v.(type) {
 	case string:
 		out.Missing = v == "" && t.op == opField
@@ -265,14 +265,18 @@ func (x *explainer) value(t *term) Value {
 	return out
 }
 
-func valueName(t *term) string {
+func (x *explainer) valueName(t *term) string {
 	switch {
 	case t.op == opVariable:
 		return t.vari.Name.Value
 	case t.op == opConst || t.op == opElem:
 		return "#"
 	case len(t.args) > 0:
-		return strings.TrimPrefix(t.args[0].key(), "#") + "." + t.field.Path
+		if t.args[0].op == opElem {
+			return "." + t.field.Path
+		}
+		// An element of a list that is written out: as the author wrote it.
+		return strings.Join(strings.Fields(x.s.pos.text(x.s.pos.widen(t.args[0].ext))), " ") + "." + t.field.Path
 	}
 	return t.field.Path
 }

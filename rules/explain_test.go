@@ -37,6 +37,10 @@ rules:
       evt.name == "exec" and any(tools, process.cmdline contains #) and file.path == ""
       and not (process.exec_time > time)
       and (let n = process.executable.name; n != "x.exe" ? len(n) > 3 : exact(n) == "y")
+  - id: elements
+    expression: |
+      evt.name == "exec" and process.ancestors[1].executable.name == "x.exe"
+      and find(process.ancestors, .pid == 3).user == "y"
   - id: run_key
     expression: |
       evt.name == "set_key_value" and registry.key_path startsWith `+"`HKCU\\Software`"+`
@@ -48,6 +52,7 @@ rules:
 		{"office_spawns_shell", `{"evt":{"name":"exec"},"process":{"executable":{"name":"notepad.exe"}}}`},
 		{"tools", `{"evt":{"name":"exec"},"process":{"executable":{"name":"x.exe"},"cmdline":"x SEKURLSA::logonpasswords"}}`},
 		{"tools", `{"evt":{"name":"exec"},"process":{"executable":{"name":"cmd.exe"},"cmdline":"whoami"}}`},
+		{"elements", richEvent},
 		{"run_key", `{"evt":{"name":"set_registry_key_value"},"registry":{"key_path":"\\REGISTRY\\USER\\S-1-5\\Software\\Run"}}`},
 	} {
 		x, err := set.Explain(decode(t, c.event), c.rule)
