@@ -78,7 +78,7 @@ func Compile(set *policy.Set) (*Set, policy.Diagnostics) {
 		}
 	}
 	lint(set, lintRules, &c.pos, c.add)
-	if c.errors > 0 || set.Hash == "" {
+	if c.errors > 0 || set.Broken {
 		return nil, c.diagnostics.Sort()
 	}
 	s.pos = c.pos

@@ -74,7 +74,7 @@ func lint(set *policy.Set, rules []lintRule, pos *positions, report func(policy.
 	l := &linter{pos: pos, warn: func(at policy.Span, code, message, hint string, notes ...policy.Note) {
 		report(policy.Diagnostic{Span: at, Level: policy.Warning, Code: code, Message: message, Hint: hint, Notes: notes})
 	}}
-	if set.Hash != "" { // else what would use or test something may be what could not be read
+	if !set.Broken { // else what would use or test something may be what could not be read
 		l.unused(set)
 		l.untested(set, rules)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"spoor/pipeline"
 	"spoor/rules"
+	"spoor/rules/policy"
 )
 
 // collect is a Committer that writes down what it gets, one line an output.
@@ -44,7 +45,10 @@ func (c *collect) Commit(_ context.Context, b *pipeline.Batch) error {
 	return nil
 }
 
-func engine(cfg pipeline.Config) *pipeline.Engine { return pipeline.New(cfg, &rules.Set{}, nil) }
+func engine(cfg pipeline.Config) *pipeline.Engine {
+	none, _ := rules.Compile(&policy.Set{})
+	return pipeline.New(cfg, none, nil)
+}
 
 // interleaved is n lines over four partitions. Every third has a value that is no event.
 func interleaved(n int) (text string, want []string) {

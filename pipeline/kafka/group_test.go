@@ -26,7 +26,10 @@ import (
 	"spoor/rules/policy"
 )
 
-func testSet() *rules.Set { return &rules.Set{} }
+func testSet() *rules.Set {
+	none, _ := rules.Compile(&policy.Set{})
+	return none
+}
 
 func TestMembersComeAndGo(t *testing.T) {
 	t.Parallel()

@@ -18,8 +18,8 @@ const maxFolderDepth = 16
 // Load reads the policies under paths: files, and folders whose *.yaml and *.yml files below them are read.
 // Names that start with a dot are left out, so that a mounted ConfigMap counts once. The files are one set,
 // sorted by path. Load applies overrides and returns the set with every fault found, sorted. A set with an error
-// holds what could be read, for rules.Compile to find the faults of its expressions in the same run; its Hash is
-// empty, and nothing may be matched with it.
+// holds what could be read, for rules.Compile to find the faults of its expressions in the same run; it is
+// Broken, and nothing may be matched with it.
 func Load(paths ...string) (*Set, Diagnostics) {
 	g := gatherer{}
 	for _, p := range paths {
@@ -129,7 +129,7 @@ func (g *gatherer) set(where string) (*Set, Diagnostics) {
 	sort.Slice(g.files, func(i, j int) bool { return g.files[i].path < g.files[j].path })
 	set, diags := assemble(g.files, g.diags.HasErrors())
 	diags = append(g.diags, diags...).Sort()
-	if g.diags.HasErrors() {
+	if set.Broken = diags.HasErrors(); set.Broken {
 		set.Hash = ""
 	}
 	return set, diags

@@ -152,9 +152,10 @@ type ExceptionExpectation struct{ Rule, Exception Text }
 // Set is every policy of a folder, sorted by path, with overrides applied.
 type Set struct {
 	Policies []*Policy
-	// Hash identifies the normalised set: comments, key order and file paths do not count. Hex SHA-256. It is
-	// empty when the set was loaded with errors: such a set is for finding the faults of its expressions in
-	// the same run, not for matching.
-	Hash    string
+	// Hash identifies the normalised set: comments, key order and file paths do not count. Hex SHA-256.
+	Hash string
+	// Broken says that the set was loaded with errors and has no hash: it is for finding the faults of its
+	// expressions in the same run, not for matching.
+	Broken  bool
 	missing missing
 }
