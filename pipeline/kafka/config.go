@@ -234,7 +234,7 @@ func (c *Config) validateTopics() []error {
 	}
 	for _, t := range []string{c.Input, c.Output, c.Reject, c.Shadow} {
 		if len(t) > 249 {
-			errs = append(errs, fmt.Errorf("a topic's name has at most 249 characters: %.40q...", t))
+			errs = append(errs, fmt.Errorf("a topic's name has at most 249 characters: %.40q", t))
 		}
 	}
 	return errs
