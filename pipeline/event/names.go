@@ -1,6 +1,9 @@
 package event
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // known are the canonical event names, in the order in which they are listed to people.
 var known = []string{"exec", "exit", "create", "rename", "delete", "write", "create_key", "open_key",
@@ -52,6 +55,21 @@ func Canonical(name string) string {
 
 // Known lists the canonical event names. The caller owns the list.
 func Known() []string { return slices.Clone(known) }
+
+// Alias is an older name of an event.
+type Alias struct {
+	Name      string // the older one
+	Canonical string // what it is called now
+}
+
+// Aliases lists the older names, sorted. The caller owns the list.
+func Aliases() []Alias {
+	out := make([]Alias, 0, len(aliases))
+	for _, name := range slices.Sorted(maps.Keys(aliases)) {
+		out = append(out, Alias{Name: name, Canonical: aliases[name]})
+	}
+	return out
+}
 
 // IsAlias reports whether name is an older spelling: known by another name than itself, case aside.
 func IsAlias(name string) bool {
