@@ -40,6 +40,11 @@ func (c *compiler) parse(src *source) ast.Node {
 			loc = file.Location{From: e.From + src.base, To: e.To + src.base}
 			message = e.Message
 		}
+		if message == "literal not terminated" {
+			if at, ok := src.openQuote(); ok {
+				loc = file.Location{From: at + src.base, To: at + 1 + src.base}
+			}
+		}
 		code, message, hint := syntaxFault(message, src, loc)
 		c.report(loc, code, message, hint)
 		return nil
@@ -66,6 +71,49 @@ func (s *source) tooDeep() (at file.Location, deep bool) {
 		}
 	}
 	return at, false
+}
+
+// openQuote finds the quote of the text that is not closed: the first that the lexer cannot get past.
+func (s *source) openQuote() (at int, ok bool) {
+	text := []rune(s.expr.Text)
+	for i := 0; i < len(text); i++ {
+		switch q := text[i]; {
+		case q == '/' && i+1 < len(text) && text[i+1] == '/':
+			for i < len(text) && text[i] != '\n' {
+				i++
+			}
+		case q == '/' && i+1 < len(text) && text[i+1] == '*':
+			for i += 2; i+1 < len(text) && (text[i] != '*' || text[i+1] != '/'); {
+				i++
+			}
+			i++
+		case q == '`':
+			open := i
+			for i++; i < len(text); i++ {
+				if text[i] != '`' {
+					continue
+				}
+				if i+1 == len(text) || text[i+1] != '`' {
+					break
+				}
+				i++ // two stand for one
+			}
+			if i >= len(text) {
+				return open, true
+			}
+		case q == '"' || q == '\'':
+			open := i
+			for i++; i < len(text) && text[i] != q && text[i] != '\n'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+			if i >= len(text) || text[i] != q {
+				return open, true
+			}
+		}
+	}
+	return 0, false
 }
 
 func newParseConfig() *conf.Config {
