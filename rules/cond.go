@@ -176,6 +176,9 @@ type machine struct {
 	vm   vm.VM
 	env  any // *view or *binding
 	over bool
+	// fault is the first error that was not the budget's: a fault of ours. Rules that meet one do not match and
+	// count as over budget; tests look here.
+	fault error
 }
 
 // run is the value of a condition. One that is cut off by its budget does not hold, and says so in over.
@@ -183,6 +186,9 @@ func (m *machine) run(p *vm.Program) bool {
 	out, err := m.vm.Run(p, m.env)
 	if err != nil {
 		m.over = true
+		if m.fault == nil && !isBudget(err) {
+			m.fault = err
+		}
 		return false
 	}
 	held, _ := out.(bool)

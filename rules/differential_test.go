@@ -30,6 +30,9 @@ func agreeOn(t *testing.T, s *Set, e *event.Event, r *Result) {
 		r.machine.over = false
 		r.view.work = ruleBudget
 		parts := c.cond.eval(&r.machine)
+		if r.machine.fault != nil {
+			t.Fatalf("%s fails: %v", what, r.machine.fault)
+		}
 		if wholeOver || r.machine.over {
 			t.Errorf("%s is over budget", what)
 		} else if whole != parts {
@@ -125,6 +128,9 @@ func TestAgainstExpr(t *testing.T) {
 				for i := range set.compiled {
 					r.view.work = ruleBudget
 					got := r.machine.run(set.compiled[i].code.program)
+					if r.machine.fault != nil {
+						t.Fatalf("%s: %v", set.rules[i].Source.Expression.Text, r.machine.fault)
+					}
 					want, err := vm.Run(programs[i], env)
 					if err != nil {
 						t.Fatalf("%s: %v", set.rules[i].Source.Expression.Text, err)

@@ -98,6 +98,9 @@ func TestSemantics(t *testing.T) {
 		if err != nil || x.Condition.Holds != c.want || (x.Verdict == VerdictMatch) != c.want {
 			t.Errorf("testdata/semantics.txt:%d: %s is explained as %v (%v), want %v", c.line, c.expression, x, err, c.want)
 		}
+		if r.machine.fault != nil {
+			t.Fatalf("testdata/semantics.txt:%d: %v", c.line, r.machine.fault)
+		}
 		if len(r.OverBudget) > 0 {
 			t.Errorf("testdata/semantics.txt:%d: over budget: %v", c.line, r.OverBudget)
 		}
