@@ -91,13 +91,25 @@ func (k *inspector) function(f *Function, t *term) *term {
 			return wrong(0, "a text or list")
 		}
 		t.typ = typInt
+		if a.op == opList {
+			t.extend(&k.c.pos)
+			return &term{op: opConst, typ: typInt, konst: len(a.args), loc: t.loc, ext: t.ext}
+		}
 	case "first", "last":
 		if a.typ.kind != kindList {
 			return wrong(0, "a list")
 		}
 		t.typ = typ{kind: a.typ.elem}
 		if a.typ.elem == kindUnknown {
-			return k.fault(k.at(a), codeType, "`"+f.Name+"` of an empty list", "")
+			return k.fault(k.at(a), codeType, "`"+f.Name+"` of an empty list", "an empty list has no element to read")
+		}
+		if a.op == opList {
+			t.extend(&k.c.pos)
+			at := 0
+			if f.Name == "last" {
+				at = -1
+			}
+			return a.written(at, t)
 		}
 	case "lower", "upper", "trim", "basename", "dirname", "extension":
 		if a.typ != typText {
@@ -228,7 +240,11 @@ func (k *inspector) pattern(f *Function, t *term, wrong func(int, string) *term)
 			}
 		}
 	}
-	return k.done(t)
+	return k.choose(t.args[0], p, t.loc, func(text, pattern *term) *term {
+		one := *t
+		one.args = []*term{text, pattern}
+		return k.done(&one)
+	})
 }
 
 // texts is a constant text, or the texts of a constant list.
@@ -277,13 +293,17 @@ func (k *inspector) closure(f *Function, args []ast.Node, loc file.Location, s *
 	if list.op == opList {
 		return k.fault(k.at(list), codeNotConstant, "the list of `"+f.Name+"` has elements that are not constant", "only any, all and none take such a list")
 	}
+	if list.typ.elem == kindUnknown {
+		k.term(predicate.Node, &scope{up: s, name: "#", unknown: true})
+		return k.closureOfNone(f, list, loc)
+	}
 	if len(k.inside) >= 2 || len(k.inside) == 1 && k.inside[0].holds {
 		return k.fault(loc, codeNested, "a closure holds more than one other closure", "ask the two questions in two closures, joined with `and` or `or`")
 	}
 	if len(k.inside) == 1 {
 		k.inside[0].holds = true
 	}
-	c := &closure{elem: list.typ.elem, constants: list.op == opConst}
+	c := &closure{elem: list.typ.elem, constants: list.listOfConstants()}
 	k.inside = append(k.inside, c)
 	body := k.term(predicate.Node, &scope{up: s, name: "#", closure: c})
 	k.inside = k.inside[:len(k.inside)-1]
@@ -309,6 +329,22 @@ func (k *inspector) closure(f *Function, args []ast.Node, loc file.Location, s *
 		return k.fault(k.at(body), codeType, "`"+f.Name+"` takes a condition, not "+describe(body), "compare it: "+comparison(body))
 	}
 	return k.done(t)
+}
+
+// closureOfNone is a closure over the list [], whose elements have no kind.
+func (k *inspector) closureOfNone(f *Function, list *term, loc file.Location) *term {
+	t := &term{op: opConst, loc: loc, args: []*term{list}}
+	t.extend(&k.c.pos)
+	t.args = nil
+	switch f.Name {
+	case "count":
+		t.typ, t.konst = typInt, 0
+	case "one":
+		t.typ, t.konst = typBool, false
+	default:
+		return k.fault(k.at(list), codeType, "`"+f.Name+"` of an empty list", "an empty list has no element to read")
+	}
+	return t
 }
 
 // each expands any, all and none over a list that is known at load: the way to say "contains any of".

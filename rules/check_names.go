@@ -220,6 +220,18 @@ func (k *inspector) index(base, at *term, loc file.Location) *term {
 	if at.typ != typInt {
 		return k.fault(k.at(at), codeType, "an index is an int, not "+describe(at), "")
 	}
+	if base.typ.elem == kindUnknown {
+		return k.fault(k.at(base), codeType, "an empty list has no element to read", "")
+	}
+	if base.op == opList {
+		i, constant := at.konst.(int)
+		if at.op != opConst || !constant {
+			return k.fault(k.at(at), codeNotConstant, "the index into a list with elements that are not constant is not constant itself", "write condition ? a : b")
+		}
+		t := &term{args: []*term{base, at}, loc: loc}
+		t.extend(&k.c.pos)
+		return base.written(i, t)
+	}
 	return k.done(&term{op: opIndex, typ: typ{kind: base.typ.elem}, args: []*term{base, at}, loc: loc})
 }
 

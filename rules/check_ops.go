@@ -139,7 +139,7 @@ func (k *inspector) compare(name string, left, right *term, exact bool, loc file
 			}
 			return mismatch(hint)
 		}
-		if !comparable(l.kind, r.elem) {
+		if !comparable(l.kind, r.elem) && !(r.elem == kindUnknown && l.kind.scalar()) {
 			return mismatch("")
 		}
 		if right.op == opList {
@@ -169,15 +169,59 @@ func (k *inspector) compare(name string, left, right *term, exact bool, loc file
 	if exact && l != typText && r != typText {
 		exact = false
 	}
-	if name == "==" || name == "in" {
-		left, right = k.eventNames(left, right)
-		right, left = k.eventNames(right, left)
+	t := k.choose(left, right, loc, func(left, right *term) *term {
+		if name == "==" || name == "in" {
+			left, right = k.eventNames(left, right)
+			right, left = k.eventNames(right, left)
+		}
+		return k.done(&term{op: opCompare, name: name, typ: typBool, args: []*term{left, right}, exact: exact, loc: loc})
+	})
+	if t.op == opBad {
+		return t
 	}
-	t := k.done(&term{op: opCompare, name: name, typ: typBool, args: []*term{left, right}, exact: exact, loc: loc})
 	if negate {
 		return k.done(&term{op: opNot, typ: typBool, args: []*term{t}, loc: loc, ext: t.ext})
 	}
 	return t
+}
+
+// choose compares each branch of an operand that chooses with ?: a field beside which constants are read in a way
+// of their own, so that they are whichever way the comparison is written.
+func (k *inspector) choose(left, right *term, loc file.Location, compare func(left, right *term) *term) *term {
+	side, other := left, right
+	if !choosesSpecial(side) {
+		side, other = right, left
+	}
+	if !choosesSpecial(side) {
+		return compare(left, right)
+	}
+	t := &term{op: opCond, typ: typBool, args: []*term{side.args[0], nil, nil}, loc: loc}
+	for i := 1; i <= 2; i++ {
+		size := 1
+		other.walk(func(*term) { size++ })
+		if !k.count(size, loc) {
+			return k.bad(loc)
+		}
+		branch := inlined(side.args[i], side.place())
+		if side == left {
+			t.args[i] = k.choose(branch, other, loc, compare)
+		} else {
+			t.args[i] = k.choose(other, branch, loc, compare)
+		}
+		if t.args[i].op == opBad {
+			return t.args[i]
+		}
+	}
+	t.ext = file.Location{From: min(left.place().From, right.place().From), To: max(left.place().To, right.place().To)}
+	return k.done(t)
+}
+
+// choosesSpecial says that t is a ?: with a registry path, the exit code or the event's name in a branch.
+func choosesSpecial(t *term) bool {
+	special := func(t *term) bool {
+		return choosesSpecial(t) || isRegistryText(t) || isExitCode(t) || t.op == opField && t.field.Path == "evt.name"
+	}
+	return t.op == opCond && (special(t.args[1]) || special(t.args[2]))
 }
 
 // oneOf is x in [a, b] where the list is not constant.
@@ -313,7 +357,7 @@ func (k *inspector) array(n *ast.ArrayNode, s *scope) *term {
 		if a.op == opBad {
 			return k.bad(loc)
 		}
-		if a.typ.kind == kindList || a.typ.kind == kindObject {
+		if !a.typ.kind.scalar() {
 			return k.fault(k.at(a), codeType, "an element of a list is "+describe(a), "lists hold texts, numbers, bools, times or durations")
 		}
 		if len(t.args) > 0 && a.typ != t.args[0].typ {

@@ -242,6 +242,9 @@ func (x *explainer) value(t *term) Value {
 	x.view.work = math.MaxInt
 	b := &native{lower: newLowering()}
 	get := b.value(t)
+	if t.typ == typText {
+		get = boxed(b.text(t, false)) // registry paths too
+	}
 	if len(b.inputs) > 0 {
 		return Value{Name: x.valueName(t), Value: "(computed)"}
 	}

@@ -1,6 +1,10 @@
 package rules
 
-import "github.com/expr-lang/expr/ast"
+import (
+	"github.com/expr-lang/expr/ast"
+
+	"spoor/pipeline/event"
+)
 
 // Values are computed by Go closures that are composed once, at load. expr's VM runs what is above and
 // around them: and, or, not, ?: and the loops of closures; a condition on values is one call of a constant
@@ -196,7 +200,7 @@ func (b *native) value(t *term) func(frame) any {
 	case kindFloat:
 		return boxed(b.float(t))
 	case kindText:
-		return boxed(b.text(t, false))
+		return boxed(b.text(seen(t), false))
 	case kindTime:
 		return boxed(b.time(t))
 	case kindDuration:
@@ -206,6 +210,35 @@ func (b *native) value(t *term) func(frame) any {
 	}
 	get := b.process(t)
 	return func(fr frame) any { return get(fr) }
+}
+
+// seen is t, a text, with the registry paths in it as rules see them, in the case they came in: as an element of a
+// list they are compared with other texts.
+func seen(t *term) *term {
+	switch {
+	case t.op == opField && t.field.registry:
+		f := *t.field
+		read := f.text
+		f.text = func(e *event.Event) string { return canonicalWritten(read(e)) }
+		out := *t
+		out.field = &f
+		return &out
+	case t.op == opCond:
+		out := *t
+		out.args = []*term{t.args[0], seen(t.args[1]), seen(t.args[2])}
+		return &out
+	case t.op == opArith, t.op == opCall && t.name != "first" && t.name != "last":
+		out := *t
+		out.args = make([]*term, len(t.args))
+		for i, a := range t.args {
+			out.args[i] = a
+			if a.typ == typText {
+				out.args[i] = seen(a)
+			}
+		}
+		return &out
+	}
+	return t
 }
 
 func boxed[T any](f func(frame) T) func(frame) any { return func(fr frame) any { return f(fr) } }

@@ -83,13 +83,8 @@ func (b *native) intCompare(t *term) func(frame) bool {
 	return combine(b.code(left), b.code(right), ordering[int](t.name))
 }
 
-// isExitCode says that t is the exit code, or chooses it with ?:.
-func isExitCode(t *term) bool {
-	if t.op == opCond {
-		return isExitCode(t.args[1]) || isExitCode(t.args[2])
-	}
-	return t.op == opField && t.field.Path == "exit.code"
-}
+// isExitCode says that t is the exit code. What chooses it with ?: is compared branch by branch, see choose.
+func isExitCode(t *term) bool { return t.op == opField && t.field.Path == "exit.code" }
 
 // code is an int that is compared with an exit code.
 func (b *native) code(t *term) func(frame) int {
@@ -116,15 +111,30 @@ func registryOf(t *term) *field {
 	return nil
 }
 
+// isRegistryText says that t is a registry path, or a text made of one that begins as the path does: constants
+// beside it are rewritten.
+func isRegistryText(t *term) bool {
+	switch {
+	case t.op == opCall:
+		switch t.name {
+		case "lower", "upper", "trim", "string", "dirname":
+			return isRegistryText(t.args[0])
+		}
+	case t.op == opArith && t.typ == typText:
+		return isRegistryText(t.args[0])
+	}
+	return registryOf(t) != nil
+}
+
 func (b *native) textCompare(t *term) func(frame) bool {
 	left, right := t.args[0], t.args[1]
 	test := textComparisons[t.name]
 	if !t.exact {
-		if f := registryOf(left); f != nil && right.op == opConst {
-			return b.registryCompare(f, right.konst.(string), t.name, test)
+		if isRegistryText(left) && right.op == opConst {
+			return b.registryCompare(left, right.konst.(string), t.name, test)
 		}
-		if f := registryOf(right); f != nil && left.op == opConst {
-			return b.registryCompare(f, left.konst.(string), t.name, func(path, c string) bool { return test(c, path) })
+		if isRegistryText(right) && left.op == opConst {
+			return b.registryCompare(right, left.konst.(string), t.name, func(path, c string) bool { return test(c, path) })
 		}
 	}
 	if !t.exact && (left.ofConstants() || right.ofConstants()) {
@@ -150,17 +160,29 @@ func constantKindOf(operator string) constantKind {
 	return wholeConstant
 }
 
+// registryPath is how the registry path that t is, or is made of, is read: in canonical form, and as the current
+// user sees it, given that form.
+func (b *native) registryPath(t *term) (get func(frame) string, user func(fr frame, path string) string) {
+	text := b.text(t, true)
+	if f := registryOf(t); f != nil {
+		return text, func(fr frame, _ string) string { return fr.ev.userText(f) }
+	}
+	return func(fr frame) string { return canonicalKey(text(fr)) }, func(_ frame, path string) string { return userKey(path) }
+}
+
 // registryCompare holds a path against a constant that is rewritten as paths are, and against the current
 // user's form of the path when the constant begins with the current user's root.
-func (b *native) registryCompare(f *field, constant, operator string, test func(path, c string) bool) func(frame) bool {
+func (b *native) registryCompare(t *term, constant, operator string, test func(path, c string) bool) func(frame) bool {
 	c, user := canonicalConstant(constant, constantKindOf(operator))
-	user = user && operator != "<" && operator != "<=" && operator != ">" && operator != ">="
+	user = user && !isOrder(operator)
+	get, asUser := b.registryPath(t)
 	return func(fr frame) bool {
-		path := fr.ev.foldedText(f)
-		fr.ev.spend(1 + len(path)/textUnit)
-		return test(path, c) || user && test(fr.ev.userText(f), c)
+		path := get(fr)
+		return test(path, c) || user && test(asUser(fr, path), c)
 	}
 }
+
+func isOrder(operator string) bool { return operator[0] == '<' || operator[0] == '>' }
 
 // elementCompare compares with an element of a constant list, which is a constant as well: beside evt.name and
 // registry paths it is rewritten as constants are.
@@ -172,9 +194,13 @@ func (b *native) elementCompare(t *term, test func(a, b string) bool) func(frame
 		ordered = func(a, b string) bool { return test(b, a) }
 	}
 	get := b.text(constant, false)
-	if f := registryOf(field); f != nil {
+	if isRegistryText(field) {
+		path, asUser := b.registryPath(field)
+		kind, order := constantKindOf(t.name), isOrder(t.name)
 		return func(fr frame) bool {
-			return b.registryCompare(f, get(fr), t.name, ordered)(fr)
+			s := path(fr)
+			c, user := canonicalConstant(get(fr), kind)
+			return ordered(s, c) || user && !order && ordered(asUser(fr, s), c)
 		}
 	}
 	subject := b.text(field, true)
@@ -220,9 +246,11 @@ func regexCost(re *regexp.Regexp) int {
 // textIn is a text in a list.
 func (b *native) textIn(t *term) func(frame) bool {
 	left, right := t.args[0], t.args[1]
-	get := b.text(left, !t.exact)
+	if !t.exact && right.op != opConst && right.listOfConstants() {
+		return b.inConstants(t)
+	}
 	if right.op != opConst {
-		list := b.list(right)
+		get, list := b.text(left, !t.exact), b.list(right)
 		return func(fr frame) bool {
 			s := get(fr)
 			all, _ := list(fr).([]any)
@@ -240,15 +268,12 @@ func (b *native) textIn(t *term) func(frame) bool {
 		}
 	}
 	set, user := map[string]bool{}, map[string]bool{}
-	f := registryOf(left)
-	if t.exact {
-		f = nil
-	}
+	registry := !t.exact && isRegistryText(left)
 	for _, c := range texts(right.konst) {
 		switch {
 		case t.exact:
 			set[c] = true
-		case f != nil:
+		case registry:
 			s, ofUser := canonicalConstant(c, wholeConstant)
 			set[s] = true
 			if ofUser {
@@ -258,10 +283,32 @@ func (b *native) textIn(t *term) func(frame) bool {
 			set[fold(c)] = true
 		}
 	}
-	if len(user) > 0 {
-		return func(fr frame) bool { return set[get(fr)] || user[fr.ev.userText(f)] }
+	if registry {
+		get, asUser := b.registryPath(left)
+		return func(fr frame) bool {
+			path := get(fr)
+			return set[path] || len(user) > 0 && user[asUser(fr, path)]
+		}
 	}
+	get := b.text(left, !t.exact)
 	return func(fr frame) bool { return set[get(fr)] }
+}
+
+// inConstants is a text in what is left of a constant list: its elements are read as constants are.
+func (b *native) inConstants(t *term) func(frame) bool {
+	list := b.list(t.args[1])
+	element := &term{op: opElem, typ: typText, constants: true}
+	is := b.elementCompare(&term{op: opCompare, name: "==", typ: typBool, args: []*term{t.args[0], element}}, textComparisons["=="])
+	return func(fr frame) bool {
+		all, _ := list(fr).([]any)
+		for _, e := range all {
+			fr.elem = e
+			if is(fr) {
+				return true
+			}
+		}
+		return false
+	}
 }
 
 // in is a value that is no text in a list.
@@ -317,12 +364,12 @@ func (b *native) pattern(t *term) func(frame) bool {
 	if t.name != "glob" && t.name != "like" {
 		return as[bool](b.element(t))
 	}
-	f := registryOf(t.args[0])
+	registry := isRegistryText(t.args[0])
 	var tests, user []func(string) bool
 	rest := 0 // of a piece of like that is compared anew at many places
 	for _, p := range texts(t.args[1].konst) {
 		ofUser := false
-		if f != nil {
+		if registry {
 			p, ofUser = canonicalConstant(p, constantKindOf(t.name))
 		}
 		var test func(string) bool
@@ -347,6 +394,10 @@ func (b *native) pattern(t *term) func(frame) bool {
 		}
 	}
 	get := b.text(t.args[0], true)
+	asUser := func(fr frame, s string) string { return "" }
+	if registry {
+		get, asUser = b.registryPath(t.args[0])
+	}
 	anyOf := func(fr frame, s string, tests []func(string) bool) bool {
 		for _, test := range tests {
 			fr.ev.spend(1 + len(s)/patternUnit + len(s)*rest/copyUnit)
@@ -357,6 +408,7 @@ func (b *native) pattern(t *term) func(frame) bool {
 		return false
 	}
 	return func(fr frame) bool {
-		return anyOf(fr, get(fr), tests) || len(user) > 0 && anyOf(fr, fr.ev.userText(f), user)
+		s := get(fr)
+		return anyOf(fr, s, tests) || len(user) > 0 && anyOf(fr, asUser(fr, s), user)
 	}
 }

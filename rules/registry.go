@@ -88,6 +88,19 @@ func canonicalKey(s string) string {
 	return long + middle + set + tail
 }
 
+// canonicalWritten is the canonical form of a path as it came, with the case of what is not rewritten.
+func canonicalWritten(path string) string {
+	long, middle, set, tail, changed := keyParts(fold(path))
+	if !changed {
+		return path
+	}
+	if set != "" {
+		set = "CurrentControlSet"
+	}
+	// A fold has as many characters as its text.
+	return strings.ToUpper(long+middle) + set + runes(path, characters(path)-characters(tail), characters(path))
+}
+
 // appendKey appends the canonical form of a folded registry path to dst.
 func appendKey(dst []byte, s string) []byte {
 	long, middle, set, tail, _ := keyParts(s)

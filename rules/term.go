@@ -217,6 +217,18 @@ func typeOf(v any) typ {
 	return typUnknown
 }
 
+// written is element i of the opList t, counted from its end when negative, for the term that asks for it. An
+// opList is never evaluated as a whole: what takes one is resolved when it is checked.
+func (t *term) written(i int, asks *term) *term {
+	if i < 0 {
+		i += len(t.args)
+	}
+	if i < 0 || i >= len(t.args) {
+		return &term{op: opConst, typ: t.args[0].typ, konst: noValue(t.args[0].typ.kind), loc: asks.loc, ext: asks.ext}
+	}
+	return inlined(t.args[i], asks.ext)
+}
+
 // readsElement says that t reads the element of the closure it stands in.
 func (t *term) readsElement() bool {
 	if t.op == opElem {
@@ -233,8 +245,20 @@ func (t *term) readsElement() bool {
 	return false
 }
 
-// ofConstants says that t is an element of a constant list.
-func (t *term) ofConstants() bool { return t.op == opElem && t.constants }
+// ofConstants says that t is one of the constants of a list: which one depends on the event.
+func (t *term) ofConstants() bool {
+	switch {
+	case t.op == opElem:
+		return t.constants
+	case t.op == opIndex, t.op == opCall && (t.name == "first" || t.name == "last"), t.op == opClosure && t.name == "find":
+		return t.args[0].listOfConstants()
+	}
+	return false
+}
+
+func (t *term) listOfConstants() bool {
+	return t.op == opConst || t.op == opClosure && t.name == "filter" && t.args[0].listOfConstants()
+}
 
 // readsEvent says that t depends on the event, or on an element that is not its own.
 func (t *term) readsEvent() bool {

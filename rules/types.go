@@ -19,8 +19,8 @@ func (k kind) String() string {
 	return [...]string{"unknown", "bool", "int", "float", "text", "time", "duration", "list", "object"}[k]
 }
 
-// typ is the type of a term. It is a value: two types are equal when they are ==, except that a list of
-// unknown elements (the empty list) is compatible with every list.
+// typ is the type of a term. It is a value: two types are equal when they are ==. The list of unknown elements
+// is the empty list; nothing is ever an element of it, so no other type has an unknown part.
 type typ struct {
 	kind kind
 	elem kind // of a list: the kind of its elements, kindUnknown for the empty list
@@ -55,15 +55,15 @@ func (t typ) String() string {
 func (t typ) unknown() bool { return t.kind == kindUnknown }
 func (t typ) number() bool  { return t.kind == kindInt || t.kind == kindFloat }
 
+// scalar says that a list can hold values of the kind.
+func (k kind) scalar() bool { return k != kindUnknown && k != kindList && k != kindObject }
+
 // comparable says whether == may stand between values of the kinds.
 func comparable(a, b kind) bool {
-	if a == kindUnknown || b == kindUnknown {
-		return true
-	}
 	if (a == kindInt || a == kindFloat) && (b == kindInt || b == kindFloat) {
 		return true
 	}
-	return a == b && a != kindList && a != kindObject
+	return a == b && a.scalar()
 }
 
 // ordered says whether < may stand between values of the kinds.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+	"time"
 
 	"spoor/pipeline/event"
 	"spoor/rules/policy"
@@ -41,6 +42,10 @@ func noValue(k kind) any {
 		return 0
 	case kindFloat:
 		return 0.0
+	case kindTime:
+		return time.Time{}
+	case kindDuration:
+		return time.Duration(0)
 	}
 	return ""
 }
