@@ -16,6 +16,7 @@ type compiler struct {
 	terms    int    // that read it
 	inside   []string
 	expanded int
+	nodes    int // of the expression, about
 	notes    []string
 	// lists and variables of the policy that the rule needs, by name.
 	lists     map[string]policy.List
@@ -38,6 +39,9 @@ func (c *compiler) compile(n *node) (policy.Condition, *fault) {
 	if f != nil {
 		return policy.Condition{}, f
 	}
+	if f := c.tooLarge(n); f != nil {
+		return policy.Condition{}, f
+	}
 	if c.event == "" {
 		return policy.Condition{}, n.faultf("no field tells which event the rule is about")
 	}
@@ -53,6 +57,19 @@ func (c *compiler) compile(n *node) (policy.Condition, *fault) {
 		c.note("negated-unknown: a negation holds also where " + about + " not known")
 	}
 	return policy.And(policy.Compare("evt.name", "==", policy.Quote(c.event)), body.condition()), nil
+}
+
+// The engine refuses expressions of more than maxNodes nodes. A comparison has termCost at most.
+const (
+	maxNodes = 10_000
+	termCost = 8
+)
+
+func (c *compiler) tooLarge(n *node) *fault {
+	if c.nodes <= maxNodes {
+		return nil
+	}
+	return n.faultf("the condition is larger than the engine takes, %d nodes; split the rule", maxNodes)
 }
 
 // useEvent notes the event that a field belongs to.
@@ -88,6 +105,9 @@ func (c *compiler) enterMacro(n *node, m *macro) (*node, func(), *fault) {
 	}
 	if c.expanded++; c.expanded > maxExpanded {
 		return nil, nil, n.faultf("the rule uses macros more than %d times", maxExpanded)
+	}
+	if f := c.tooLarge(n); f != nil {
+		return nil, nil, f
 	}
 	c.inside = append(c.inside, m.id)
 	for _, note := range m.notes {
@@ -158,6 +178,12 @@ func (c *compiler) compare(n *node, l value, op string, r value) (*cond, *fault)
 	}
 	if !together(l, r) {
 		return nil, n.faultf("`%s` compares two lists", n.written())
+	}
+	switch {
+	case l.kind == timeKind:
+		c.nodes += 3 * termCost // it may be asked for, too
+	case l.kind != textKind || !r.constant:
+		c.nodes += termCost
 	}
 	positive := op
 	if negated {
@@ -263,6 +289,7 @@ func (c *compiler) compareTexts(n *node, l value, op string, r value) (*cond, *f
 		if f != nil {
 			return nil, f
 		}
+		c.nodes += cost(cs)
 		return leafOf(anyOf(l.expr, cs, l.element(), nil)), nil
 	case op == "=~":
 		return nil, n.faultf("the pattern `%s` is not constant", r.node.written())

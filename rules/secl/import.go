@@ -45,7 +45,7 @@ func Import(sources []policy.ImportSource, o Options) policy.Import {
 type importer struct {
 	allowWidened bool
 	files        []*file
-	current      *file // whose rules are being written
+	current      *target
 	macros       map[string]*macro
 	variables    map[string]*setVariable // by their names with scopes
 	rules        map[string]*definition  // those that do not override another, by id
@@ -53,26 +53,62 @@ type importer struct {
 	out          policy.Import
 }
 
-// write makes the policy of a file, and an entry of the report for each of its rules.
+// target is a policy of ours that is being written.
+type target struct {
+	policy *policy.Policy
+	size   int // bytes of its rules, about
+	// lists and variables are those that the rules written so far need.
+	lists     map[string]policy.List
+	variables map[string]policy.Variable
+}
+
+// maxTarget is where a large source goes on in another policy: the engine reads files of 1 MiB at most, and
+// the lists come on top.
+const maxTarget = 400 << 10
+
+func (t *target) hasVariable(name string) bool { _, ok := t.variables[name]; return ok }
+
+// clashes says that the policy has another list or variable of the name already.
+func (t *target) clashes(v policy.Variable) bool {
+	other, known := t.variables[v.Name.Value]
+	_, list := t.lists[v.Name.Value]
+	return list || known && (other.Scope.Value != v.Scope.Value || other.Type.Value != v.Type.Value)
+}
+
+// write makes the policy of a file, several when it is large, and an entry of the report for each of its rules.
 func (im *importer) write(f *file) {
-	im.current = f
-	f.policy = &policy.Policy{Version: policy.Text{Value: f.version}}
+	im.start(f)
 	for _, d := range f.rules {
 		im.out.Rules = append(im.out.Rules, im.rule(d))
+		if im.current.size > maxTarget {
+			im.finish(f)
+			im.start(f)
+		}
 	}
-	if len(f.policy.Rules)+len(f.policy.Overrides) == 0 {
+	im.finish(f)
+}
+
+func (im *importer) start(f *file) {
+	im.current = &target{policy: &policy.Policy{Version: policy.Text{Value: f.version}},
+		lists: map[string]policy.List{}, variables: map[string]policy.Variable{}}
+}
+
+func (im *importer) finish(f *file) {
+	p := im.current.policy
+	if len(p.Rules)+len(p.Overrides) == 0 {
 		return
 	}
 	base := strings.TrimSuffix(f.src.Path, path.Ext(f.src.Path))
-	f.policy.Path = base + ".yaml"
-	for n := 2; im.paths[strings.ToLower(f.policy.Path)]; n++ {
-		f.policy.Path = fmt.Sprintf("%s-%d.yaml", base, n)
+	name := base
+	for n := 2; im.paths[strings.ToLower(name)]; n++ {
+		name = fmt.Sprintf("%s-%d", base, n)
 	}
-	im.paths[strings.ToLower(f.policy.Path)] = true
-	f.policy.Name.Value = path.Base(base)
-	f.policy.Lists = inOrder(f.lists)
-	f.policy.Variables = inOrder(f.variables)
-	im.out.Policies = append(im.out.Policies, f.policy)
+	im.paths[strings.ToLower(name)] = true
+	p.Path = name + ".yaml"
+	p.Name.Value = path.Base(name)
+	p.Lists = inOrder(im.current.lists)
+	p.Variables = inOrder(im.current.variables)
+	im.out.Policies = append(im.out.Policies, p)
 }
 
 // inOrder is the values of m by their keys.
@@ -124,7 +160,13 @@ func (im *importer) rule(d *definition) policy.ImportedRule {
 		return refuse(f)
 	}
 	for name, l := range b.lists {
+		if _, known := im.current.lists[name]; known {
+			continue
+		}
 		im.current.lists[name] = l
+		for _, m := range l.Members {
+			im.current.size += len(m.Value)
+		}
 	}
 	for name, v := range b.variables {
 		im.current.variables[name] = v

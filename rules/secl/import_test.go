@@ -1,6 +1,7 @@
 package secl_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -175,4 +176,47 @@ func TestNamesOfLists(t *testing.T) {
 		t.Fatalf("only %d words found", len(seen))
 	}
 	mustSet(t, source.String()+"rules:\n"+rulesText.String())
+}
+
+// TestLarge: what is written loads, however large the source.
+func TestLarge(t *testing.T) {
+	list := func(n int, format string) string {
+		var members []string
+		for i := range n {
+			members = append(members, fmt.Sprintf(format, i))
+		}
+		return strings.Join(members, ", ")
+	}
+	for _, c := range []struct {
+		condition string
+		imported  bool
+	}{
+		{"exec.file.name in [" + list(3000, `"x%d.exe"`) + "]", true},
+		{"exec.file.name in [" + list(10001, `"x%d.exe"`) + "]", false},
+		{"exec.cmdline in [" + list(1200, `~"*x%d*"`) + "]", true},
+		{"exec.cmdline in [" + list(1700, `~"*x%d*"`) + "]", false},
+		{"exec.pid > 0 && process.ancestors.cmdline in [" + list(1200, `~"*x%d"`) + "]", true},
+		{strings.TrimSuffix(strings.Repeat("exec.pid != 7 && ", 1200), " && "), true},
+		{strings.TrimSuffix(strings.Repeat("exec.pid != 7 && ", 1700), " && "), false},
+		{strings.TrimSuffix(strings.Repeat("exec.created_at < 7s && ", 400), " && "), true},
+	} {
+		im := importText(ruleText(c.condition))
+		r := im.Rules[0]
+		if (r.Status == policy.StatusImported) != c.imported || !c.imported && !strings.Contains(r.Reason, "larger than the engine takes") {
+			t.Errorf("%.60s: %s %s", c.condition, r.Status, r.Reason)
+		}
+		if set, faults := load(im); c.imported && set == nil {
+			t.Errorf("%.60s: %v", c.condition, faults.Err())
+		}
+	}
+	var source strings.Builder
+	source.WriteString("macros:\n  - {id: NAMES, values: [a, b, c]}\nrules:\n")
+	for i := range 800 {
+		fmt.Fprintf(&source, "  - id: r%d\n    description: %s\n    expression: exec.pid == %d && exec.file.name in NAMES\n", i, strings.Repeat("long ", 120), i)
+	}
+	im := importText(source.String())
+	set, faults := load(im)
+	if set == nil || len(set.Rules()) != 800 || len(im.Policies) < 2 {
+		t.Errorf("%d policies: %v", len(im.Policies), faults.Err())
+	}
 }

@@ -138,11 +138,17 @@ func wildcards(s, star string) string {
 func anyOf(subject string, cs []comparand, element bool, named func(by matcher, texts []string) string) policy.Condition {
 	var order []matcher
 	groups := map[matcher][]string{}
+	seen := map[comparand]bool{}
 	for _, c := range cs {
 		if groups[c.by] == nil {
 			order = append(order, c.by)
 		}
-		if !containsFold(groups[c.by], c) {
+		key := c
+		if c.by != matches { // case tells \S from \s
+			key.text = strings.ToLower(c.text)
+		}
+		if !seen[key] {
+			seen[key] = true
 			groups[c.by] = append(groups[c.by], c.text)
 		}
 	}
@@ -151,16 +157,6 @@ func anyOf(subject string, cs []comparand, element bool, named func(by matcher, 
 		out = append(out, group(subject, by, groups[by], element, named)...)
 	}
 	return policy.Or(out...)
-}
-
-// containsFold says that texts has c already. Case does not tell texts apart, but it tells \S from \s.
-func containsFold(texts []string, c comparand) bool {
-	for _, t := range texts {
-		if t == c.text || c.by != matches && strings.EqualFold(t, c.text) {
-			return true
-		}
-	}
-	return false
 }
 
 func group(subject string, by matcher, texts []string, element bool, named func(matcher, []string) string) []policy.Condition {
@@ -191,6 +187,21 @@ func group(subject string, by matcher, texts []string, element bool, named func(
 		out = append(out, policy.Compare(subject, operatorOf[by], q))
 	}
 	return out
+}
+
+// cost is about how many nodes of an expression a comparison with cs has once the engine has written its lists
+// out, and rather more than fewer.
+func cost(cs []comparand) int {
+	n := termCost
+	for _, c := range cs {
+		switch {
+		case c.by == matches || isAffix(c.by):
+			n += termCost
+		default:
+			n++
+		}
+	}
+	return n
 }
 
 // isAffix says that any(list, ...) is the way to compare with several.

@@ -118,6 +118,7 @@ func (c *compiler) inTexts(l value, list *node, m *macro) (*cond, *fault) {
 		}
 		all = append(all, cs...)
 	}
+	c.nodes += cost(all)
 	var named func(matcher, []string) string
 	if m != nil {
 		named = func(by matcher, texts []string) string { return c.textList(m, by, texts, l.form) }
@@ -186,6 +187,7 @@ func (c *compiler) inNumbers(n *node, l value, list *node, m *macro) (*cond, *fa
 			members = append(members, policy.Quote(causes[v.number]))
 		}
 	}
+	c.nodes += termCost + len(members)
 	if len(members) == 1 {
 		return leafOf(policy.Compare(l.expr, "==", members[0])), nil
 	}

@@ -66,6 +66,7 @@ func (b *builder) override(d *definition) *fault {
 	if len(change.Keys) == 0 {
 		return &fault{d.node.Span, "the override changes nothing: it gives none of " + strings.Join(fields, ", ")}
 	}
+	b.im.current.size += ruleSize(&change.Rule)
 	b.im.current.policy.Overrides = append(b.im.current.policy.Overrides, policy.Override{Rule: policy.Text{Value: d.id}, Change: &change})
 	return nil
 }

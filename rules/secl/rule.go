@@ -35,7 +35,7 @@ func (b *builder) rule(d *definition) *fault {
 	}
 	r.Expression = expression
 	if r.Version == "" {
-		r.Version = b.im.current.version
+		r.Version = b.im.current.policy.Version.Value
 	}
 	r.Title = r.Description
 	if r.Title == "" {
@@ -44,8 +44,14 @@ func (b *builder) rule(d *definition) *fault {
 	r.Source = policy.Source{Kind: "secl", ID: d.id}
 	r.Policy = b.im.current.policy
 	d.made = r
+	b.im.current.size += ruleSize(r)
 	b.im.current.policy.Rules = append(b.im.current.policy.Rules, *r)
 	return nil
+}
+
+// ruleSize is about how much of a file a rule takes.
+func ruleSize(r *policy.Rule) int {
+	return len(policy.Print(&policy.Policy{Rules: []policy.Rule{*r}}))
 }
 
 // expression compiles the condition.

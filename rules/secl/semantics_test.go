@@ -300,7 +300,7 @@ func TestPatterns(t *testing.T) {
 		var source strings.Builder
 		source.WriteString("rules:\n")
 		var references []*regexp.Regexp
-		for len(references) < 150 {
+		for len(references) < 100 {
 			p := word(c.patterns, 6)
 			if strings.Contains(p, "**") || strings.Contains(p, "//") || p == "" {
 				continue

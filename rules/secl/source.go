@@ -8,15 +8,11 @@ import (
 	"spoor/rules/policy"
 )
 
-// file is one source: a policy of SECL, and the policy of ours that it becomes.
+// file is one source: a policy of SECL.
 type file struct {
 	src     policy.ImportSource
 	version string
 	rules   []*definition
-	policy  *policy.Policy
-	// lists and variables are those that the rules written so far need.
-	lists     map[string]policy.List
-	variables map[string]policy.Variable
 }
 
 // definition is an entry under rules, as its file has it.
@@ -31,15 +27,6 @@ type definition struct {
 	refused *fault
 }
 
-func (f *file) hasVariable(name string) bool { _, ok := f.variables[name]; return ok }
-
-// clashes says that the policy has another list or variable of the name already.
-func (f *file) clashes(v policy.Variable) bool {
-	other, known := f.variables[v.Name.Value]
-	_, list := f.lists[v.Name.Value]
-	return list || known && (other.Scope.Value != v.Scope.Value || other.Type.Value != v.Type.Value)
-}
-
 // textIn is the text of a key, "" when there is none.
 func textIn(n *policy.ImportNode, key string) string {
 	if v := n.Get(key); !v.IsNull() && v.Kind == policy.ImportText {
@@ -50,7 +37,7 @@ func textIn(n *policy.ImportNode, key string) string {
 
 // read takes the macros and rules of a source.
 func (im *importer) read(src policy.ImportSource) {
-	f := &file{src: src, lists: map[string]policy.List{}, variables: map[string]policy.Variable{}}
+	f := &file{src: src}
 	im.files = append(im.files, f)
 	docs := policy.ReadImportDocuments(src)
 	if len(docs) == 0 {
