@@ -29,6 +29,15 @@ func (a *app) importCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	c.AddCommand(a.importSigmaCommand(), a.importSeclCommand())
+	for _, sub := range c.Commands() {
+		check := sub.Args
+		sub.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return &usageError{err, cmd.CommandPath()}
+			}
+			return nil
+		}
+	}
 	return c
 }
 
