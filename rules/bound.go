@@ -21,15 +21,26 @@ var (
 // tooLarge is the tier of an event above all others.
 const tooLarge = 31
 
-// tier is the tier of the event that v is pointed at.
-func (v *view) tier() int {
-	longest := longestText(v.event) + registryGrowth
+// tier is the tier of the event that v is pointed at, without its ancestors: that of rules that do not read them,
+// which need not wait for the memory where those are.
+func (v *view) tier() int { return tierOf(longestText(v.event), 0) }
+
+// tierWithAncestors is the tier of the event, with them.
+func (v *view) tierWithAncestors() int {
+	longest := longestText(v.event)
+	for _, a := range v.ancestors {
+		longest = max(longest, longestOfProcess(a.p))
+	}
+	return tierOf(longest, len(v.ancestors))
+}
+
+func tierOf(longest, ancestors int) int {
 	for i, n := range textTiers {
-		if longest > n {
+		if longest+registryGrowth > n {
 			continue
 		}
 		for j, k := range ancestorTiers {
-			if len(v.ancestors) <= k {
+			if ancestors <= k {
 				return i*len(ancestorTiers) + j
 			}
 		}
@@ -40,7 +51,7 @@ func (v *view) tier() int {
 // registryGrowth is how much longer the canonical form of a registry path can be.
 const registryGrowth = 64
 
-// longestText is the length of the longest text of e that a rule can read.
+// longestText is the length of the longest text of e that a rule can read, but for its ancestors.
 func longestText(e *event.Event) int {
 	n := max(len(e.Meta.Host), len(e.Meta.Name))
 	if x := e.Agent; x != nil {
@@ -62,11 +73,6 @@ func longestText(e *event.Event) int {
 		n = max(n, longestOfProcess(&x.Process))
 		if x.Parent != nil {
 			n = max(n, longestOfProcess(x.Parent))
-		}
-		for _, a := range x.Ancestors {
-			if a != nil {
-				n = max(n, longestOfProcess(a))
-			}
 		}
 	}
 	if x := e.Container; x != nil {
@@ -93,6 +99,15 @@ func longestOfProcess(p *event.Process) int {
 		n = max(n, len(x.ID))
 	}
 	return n
+}
+
+// readsAncestors says that t reads the ancestors.
+func readsAncestors(terms []*term) bool {
+	found := false
+	for _, t := range terms {
+		t.walk(func(t *term) { found = found || isAncestors(t) || t.op == opField && t.field.owner == ofAncestor })
+	}
+	return found
 }
 
 // bounder bounds the work of terms on events of a size.

@@ -62,21 +62,40 @@ func (s *Set) match(r *Result) {
 		b = x.other
 	}
 	r.view.work = math.MaxInt
+	profile := r.Profile
+	if profile != nil {
+		profile.begin()
+	}
 	m.candidates = append(m.candidates, b.always...)
 	for i := range b.sources {
 		b.sources[i].find(b, r)
 	}
 	slices.Sort(m.candidates)
+	if profile != nil {
+		profile.searched(len(m.candidates))
+	}
 	if len(m.candidates) == 0 {
 		return
 	}
 	slices.Sort(m.candidates)
-	tier := r.view.tier()
+	tier, wide := r.view.tier(), -1
 	for _, n := range m.candidates {
-		if c := &b.rules[n]; x.safe[c.rule]>>tier&1 != 0 {
+		c := &b.rules[n]
+		before := len(r.Live) + len(r.Shadow)
+		at := tier
+		if x.ancestral[c.rule] {
+			if wide < 0 {
+				wide = r.view.tierWithAncestors()
+			}
+			at = wide
+		}
+		if x.safe[c.rule]>>at&1 != 0 {
 			s.evaluate(b, c, r)
 		} else {
 			s.again(c, r)
+		}
+		if profile != nil {
+			profile.evaluated(c.rule, len(r.Live)+len(r.Shadow) > before)
 		}
 	}
 }
@@ -153,7 +172,7 @@ func (x *sourceIndex) findIn(s string, b *bucket, r *Result) {
 	if s == "" {
 		return
 	}
-	if x.equals != nil {
+	if x.lengths>>(len(s)%64)&1 != 0 {
 		if e, ok := x.equals[s]; ok {
 			b.hit(e, r)
 		}
@@ -167,21 +186,23 @@ func (x *sourceIndex) findIn(s string, b *bucket, r *Result) {
 			}
 		}
 	}
-	if x.long != nil {
-		x.long.find(s, b, r)
-	}
-	if x.short != nil {
-		x.short.find(s, b, r)
+	if x.grams != nil {
+		x.grams.find(s, b, r)
 	}
 }
 
 // find hits the entries whose texts stand in s.
-func (g *grams) find(s string, b *bucket, r *Result) {
+func (g *gramPair) find(s string, b *bucket, r *Result) {
 	for i := g.next(s, 0); i >= 0; i = g.next(s, i+1) {
-		texts := g.at(s, i)
-		for j := range texts {
-			if t := &texts[j]; t.stands(s, i) {
-				b.hit(t.id, r)
+		for _, g := range [...]*grams{g.long, g.short} {
+			if g == nil || i+g.size > len(s) || !g.maybe(g.gram(s[i:])) {
+				continue
+			}
+			texts := g.at(s, i)
+			for j := range texts {
+				if t := &texts[j]; t.stands(s, i) {
+					b.hit(t.id, r)
+				}
 			}
 		}
 	}

@@ -17,8 +17,7 @@ import (
 //
 // It works on bytes: of folded UTF-8, which finds characters. Constant after construction.
 type grams struct {
-	mask  uint32 // of a gram: 0xFFFF or 0xFFFFFFFF
-	size  int    // of a gram, in bytes
+	size  int // of a gram, in bytes
 	bits  []uint64
 	shift uint     // from a hash to its place in bits
 	table []uint32 // open addressing from a gram to its first place, plus one; 0 is empty
@@ -36,17 +35,18 @@ type gramText struct {
 	op   textOp // contains, or startsWith and endsWith: where it has to stand
 }
 
-const longGram = 4
+// The sizes of grams. Texts shorter than the long ones have the short ones.
+const (
+	longGram  = 4
+	shortGram = 2
+)
 
 // newGrams builds the finder for texts, each of size bytes at least.
 func newGrams(size int, texts []gramText) *grams {
 	if len(texts) == 0 {
 		return nil
 	}
-	g := &grams{size: size, mask: 0xFFFFFFFF}
-	if size == 2 {
-		g.mask = 0xFFFF
-	}
+	g := &grams{size: size}
 	used := make(map[uint32]int, len(texts))
 	gramOf := make([]uint32, len(texts))
 	// The shortest first: they have the least choice.
@@ -103,7 +103,7 @@ func newGrams(size int, texts []gramText) *grams {
 const gramHash = 0x9E3779B1
 
 func (g *grams) gram(s string) uint32 {
-	if g.size == 2 {
+	if g.size == shortGram {
 		return uint32(s[0]) | uint32(s[1])<<8
 	}
 	return uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24
@@ -200,7 +200,7 @@ var commonGrams = func() map[string]int {
 	m := map[string]int{}
 	for _, c := range commonTexts {
 		seen := map[string]bool{}
-		for _, size := range []int{2, longGram} {
+		for _, size := range []int{shortGram, longGram} {
 			for i := 0; i+size <= len(c.text); i++ {
 				if gram := c.text[i : i+size]; !seen[gram] {
 					seen[gram] = true
@@ -222,4 +222,51 @@ func (g *grams) any(s string) bool {
 		}
 	}
 	return false
+}
+
+// gramPair looks for long and short texts in one pass. Either may be nil.
+type gramPair struct{ long, short *grams }
+
+func newGramPair(long, short *grams) *gramPair {
+	if long == nil && short == nil {
+		return nil
+	}
+	return &gramPair{long, short}
+}
+
+// next is the first place in s, from i on, where a long or a short text may have its gram; -1 without one.
+func (g *gramPair) next(s string, i int) int {
+	switch {
+	case g.short == nil:
+		return g.long.next(s, i)
+	case g.long == nil:
+		return g.short.next(s, i)
+	}
+	long, short := g.long, g.short
+	for i+8 <= len(s) {
+		x := load8(s, i)
+		for j := 0; j < 5; j++ {
+			h := uint32(x) * gramHash >> long.shift
+			k := uint32(x) & 0xFFFF * gramHash >> short.shift
+			if long.bits[h>>6]&(1<<(h&63))|short.bits[k>>6]&(1<<(k&63)) != 0 {
+				return i + j
+			}
+			x >>= 8
+		}
+		i += 5
+	}
+	for ; i+shortGram <= len(s); i++ {
+		if short.maybe(short.gram(s[i:])) || i+longGram <= len(s) && long.maybe(long.gram(s[i:])) {
+			return i
+		}
+	}
+	return -1
+}
+
+// bytes is about what g takes.
+func (g *gramPair) bytes() int {
+	if g == nil {
+		return 0
+	}
+	return g.long.bytes() + g.short.bytes()
 }

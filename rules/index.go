@@ -19,9 +19,10 @@ type index struct {
 	entries    int // of all buckets
 	buckets    map[string]*bucket
 	other      *bucket // for event names that no rule names
-	// safe are the tiers of each rule, see safeTiers.
-	safe []uint32
-	why  []string // of each rule that is always evaluated: why; "" for the others
+	// safe are the tiers of each rule, see safeTiers, and ancestral whether that depends on the ancestors.
+	safe      []uint32
+	ancestral []bool
+	why       []string // of each rule that is always evaluated: why; "" for the others
 }
 
 // bucket is what an event of one name can match.
@@ -67,9 +68,11 @@ type entry struct {
 type sourceIndex struct {
 	source *textSource
 	equals map[string]int32
+	// lengths are the lengths of texts in equals, modulo 64: most texts need no lookup.
+	lengths uint64
 	// last is by what follows the last backslash of a text that the source ends with, which holds one.
-	last        map[string][]int32
-	long, short *grams
+	last  map[string][]int32
+	grams *gramPair
 }
 
 // newIndex builds the index of a set whose rules are in order and filed by name.
@@ -88,6 +91,7 @@ func newIndex(s *Set) *index {
 			terms = append(terms, e.cond.term)
 		}
 		x.safe = append(x.safe, safeTiers(terms, regexes))
+		x.ancestral = append(x.ancestral, readsAncestors(terms))
 	}
 	b := &indexer{plan: p, index: x, formulas: formulas, access: &accessor{plan: p, odds: map[lookup]float64{}}}
 	names := make([]string, 0, len(s.byName))
@@ -265,6 +269,7 @@ func newSources(at map[lookup]int32) []sourceIndex {
 					x.equals = map[string]int32{}
 				}
 				x.equals[l.text] = e
+				x.lengths |= 1 << (len(l.text) % 64)
 			case l.op == opEnds && slash >= 0:
 				if x.last == nil {
 					x.last = map[string][]int32{}
@@ -276,7 +281,7 @@ func newSources(at map[lookup]int32) []sourceIndex {
 				short = append(short, gramText{text: l.text, op: l.op, id: e})
 			}
 		}
-		x.long, x.short = newGrams(longGram, long), newGrams(minDemand, short)
+		x.grams = newGramPair(newGrams(longGram, long), newGrams(shortGram, short))
 		out = append(out, x)
 		all = all[n:]
 	}

@@ -15,7 +15,7 @@ import (
 func indexAgrees(t *testing.T, s *Set, e *event.Event, r *Result) {
 	t.Helper()
 	var plain Result
-	s.matchPlain(e, &plain)
+	s.MatchPlain(e, &plain)
 	s.Match(e, r)
 	if !slices.Equal(r.Live, plain.Live) || !slices.Equal(r.Shadow, plain.Shadow) || !slices.Equal(r.Exceptions, plain.Exceptions) {
 		t.Errorf("the index says live %s, shadow %s, exceptions %v; the reference says %s, %s, %v",
