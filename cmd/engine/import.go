@@ -25,8 +25,9 @@ func (a *app) importCommand() *cobra.Command {
   narrowed   it matches a part of what the source matches
   widened    it may match more; only when that is allowed
   refused    it is not written; the reason names the place in the source`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Example: `  engine import sigma sigma/rules/windows -o policies/sigma --report report.json`,
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	c.AddCommand(a.importSigmaCommand(), a.importSeclCommand())
 	for _, sub := range c.Commands() {
