@@ -109,3 +109,47 @@ func TestReloadFile(t *testing.T) {
 	write(t, path, strings.ReplaceAll(officePolicy, "office", "other"))
 	await("the changed file", func() bool { return eng.Set().Rules()[0].PolicyName == "other" })
 }
+
+// A folder may be replaced as a whole, more than once, and with folders below it.
+func TestReloadReplacedFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "etc", "policies")
+	write(t, filepath.Join(dir, "p.yaml"), officePolicy)
+	eng, await := reloading(t, dir)
+	failed := func() float64 { return testutil.ToFloat64(eng.Metrics().Reloads.WithLabelValues("failed")) }
+	for i, name := range []string{"second", "third"} {
+		gone := dir
+		if i == 1 {
+			gone = filepath.Dir(dir)
+		}
+		if err := os.RemoveAll(gone); err != nil {
+			t.Fatal(err)
+		}
+		await("the folder to be missed", func() bool { return failed() >= float64(i+1) })
+		write(t, filepath.Join(dir, "deep", "er", "p.yaml"), strings.ReplaceAll(officePolicy, "office", name))
+		await("the new folder", func() bool { return eng.Set().Rules()[0].PolicyName == name })
+		write(t, filepath.Join(dir, "deep", "er", "p.yaml"), strings.ReplaceAll(officePolicy, "office", name+"-edited"))
+		await("an edit in it", func() bool { return eng.Set().Rules()[0].PolicyName == name+"-edited" })
+	}
+}
+
+// A release is often a link that is swapped.
+func TestReloadLinkedFolder(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"one", "two"} {
+		write(t, filepath.Join(dir, name, "p.yaml"), strings.ReplaceAll(officePolicy, "office", name))
+	}
+	current := filepath.Join(dir, "current")
+	if err := os.Symlink("one", current); err != nil {
+		t.Fatal(err)
+	}
+	eng, await := reloading(t, current)
+	if err := os.Symlink("two", current+"_tmp"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(current+"_tmp", current); err != nil {
+		t.Fatal(err)
+	}
+	await("the swapped link", func() bool { return eng.Set().Rules()[0].PolicyName == "two" })
+	write(t, filepath.Join(dir, "two", "p.yaml"), strings.ReplaceAll(officePolicy, "office", "three"))
+	await("an edit behind the link", func() bool { return eng.Set().Rules()[0].PolicyName == "three" })
+}
