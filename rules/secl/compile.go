@@ -18,6 +18,7 @@ type compiler struct {
 	expanded int
 	nodes    int // of the expression, about
 	notes    []string
+	stars    int
 	// lists and variables of the policy that the rule needs, by name.
 	lists     map[string]policy.List
 	variables map[string]policy.Variable
@@ -52,6 +53,9 @@ func (c *compiler) compile(n *node) (policy.Condition, *fault) {
 		}
 		return policy.Condition{}, n.faultf("the condition %s", holds)
 	}
+	if d := body.depth(); d > maxNested {
+		return policy.Condition{}, n.faultf("the condition needs brackets %d deep, since && and || bind alike; at most %d are written", d, maxNested)
+	}
 	body = placeRegister(body)
 	for _, about := range body.unknowns() {
 		c.note("negated-unknown: a negation holds also where " + about + " not known")
@@ -64,6 +68,10 @@ const (
 	maxNodes = 10_000
 	termCost = 8
 )
+
+// maxNested is the most brackets within brackets that are written: more are refused by the engine, and nobody
+// can read them.
+const maxNested = 100
 
 func (c *compiler) tooLarge(n *node) *fault {
 	if c.nodes <= maxNodes {
@@ -297,10 +305,14 @@ func (c *compiler) compareTexts(n *node, l value, op string, r value) (*cond, *f
 	return leafOf(policy.Compare(l.expr, "==", r.expr)), nil
 }
 
+// maxStars is how many texts with a * are noted for one rule.
+const maxStars = 3
+
 // noteStar notes a * that is no wildcard: authors forget the ~.
 func (c *compiler) noteStar(n *node, pattern bool) {
-	if n.kind == stringNode && !pattern && strings.Contains(n.text, "*") {
-		c.note("literal-star: the * of " + n.written() + " is a character, since no ~ stands before the text")
+	if n.kind == stringNode && !pattern && strings.Contains(n.text, "*") && c.stars < maxStars {
+		c.stars++
+		c.note("literal-star: the * of `" + n.text + "` is a character, since no ~ stands before the text")
 	}
 }
 

@@ -69,6 +69,15 @@ func join(op condOp, cs []*cond) *cond {
 	return &cond{op: op, args: args, register: slices.ContainsFunc(args, func(c *cond) bool { return c.register })}
 }
 
+// depth is how many brackets within brackets c needs.
+func (c *cond) depth() int {
+	d := 0
+	for _, a := range c.args {
+		d = max(d, a.depth()+1)
+	}
+	return d
+}
+
 // placeRegister puts the terms of the register into one any(process.ancestors, ...): SECL asks whether some
 // ancestor makes the rule hold, and what does not read the ancestor can stand outside. Under a negation
 // nothing can be taken out, since it is the rule that holds for some ancestor.

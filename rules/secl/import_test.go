@@ -199,10 +199,14 @@ func TestLarge(t *testing.T) {
 		{strings.TrimSuffix(strings.Repeat("exec.pid != 7 && ", 1200), " && "), true},
 		{strings.TrimSuffix(strings.Repeat("exec.pid != 7 && ", 1700), " && "), false},
 		{strings.TrimSuffix(strings.Repeat("exec.created_at < 7s && ", 400), " && "), true},
+		{"exec.pid == 1" + strings.Repeat(" && exec.pid == 2 || exec.ppid == 3", 45), true},
+		{"exec.pid == 1" + strings.Repeat(" && exec.pid == 2 || exec.ppid == 3", 500), false},
+		{strings.Repeat("!(exec.pid == 1 && ", 95) + "exec.pid == 2" + strings.Repeat(")", 95), false},
 	} {
 		im := importText(ruleText(c.condition))
 		r := im.Rules[0]
-		if (r.Status == policy.StatusImported) != c.imported || !c.imported && !strings.Contains(r.Reason, "larger than the engine takes") {
+		large := strings.Contains(r.Reason, "larger than the engine takes") || strings.Contains(r.Reason, "needs brackets")
+		if (r.Status == policy.StatusImported) != c.imported || !c.imported && !large {
 			t.Errorf("%.60s: %s %s", c.condition, r.Status, r.Reason)
 		}
 		if set, faults := load(im); c.imported && set == nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -237,6 +238,11 @@ func TestSemantics(t *testing.T) {
 		if set == nil || faults.HasErrors() {
 			t.Errorf("%s: %v\n%s", c.condition, faults, written(im))
 			continue
+		}
+		warned := slices.ContainsFunc(faults, func(d policy.Diagnostic) bool { return d.Code == "negated-unknown" })
+		noted := slices.ContainsFunc(im.Rules[0].Notes, func(n string) bool { return strings.HasPrefix(n, "negated-unknown") })
+		if warned != noted {
+			t.Errorf("%s: check warns of negations on the unknown: %t, the report: %t %s", c.condition, warned, noted, written(im))
 		}
 		if got := len(matches(set, decode(t, events[c.event]))) == 1; got != c.want {
 			t.Errorf("%s on %s: %t, want %t, as\n%s", c.condition, c.event, got, c.want, written(im))
