@@ -49,17 +49,29 @@ func Compile(set *policy.Set) (*Set, policy.Diagnostics) {
 	}
 	c.valueConfig = newProgramConfig()
 	c.valueConfig.Expect = reflect.Invalid
+	var out *Set
+	var start policy.Span
+	if len(set.Policies) > 0 {
+		start = set.Policies[0].Name.Span
+	}
+	c.guard(start, "the policies", func() { out = c.compile() })
+	return out, c.diagnostics.Sort()
+}
+
+// compile gives the Set, nil when there is an error.
+func (c *compiler) compile() *Set {
+	set := c.set
 	c.collectNames()
 	for _, m := range c.macros {
 		if m.Expression.Scope != nil || m.Expression.Text != "" {
-			m.tree = c.parse(m.src)
+			c.guard(m.ID.Span, "macro `"+m.ID.Value+"`", func() { m.tree = c.parse(m.src) })
 		}
 		m.bad = m.bad || m.tree == nil
 	}
 	c.refuseCycles()
 	// Macros are checked alone first. A macro that uses a bad one is checked too: it has faults of its own.
 	for _, m := range c.macros {
-		c.checkMacro(m)
+		c.guard(m.ID.Span, "macro `"+m.ID.Value+"`", func() { c.checkMacro(m) })
 	}
 	s := &Set{hash: set.Hash}
 	var lintRules []lintRule
@@ -67,7 +79,10 @@ func Compile(set *policy.Set) (*Set, policy.Diagnostics) {
 		s.tests = append(s.tests, p.Tests...)
 		for i := range p.Rules {
 			r := &p.Rules[i]
-			compiled, l, ok := c.rule(r)
+			var compiled compiledRule
+			var l lintRule
+			ok := false
+			c.guard(r.ID.Span, "rule `"+r.ID.Value+"`", func() { compiled, l, ok = c.rule(r) })
 			if !ok || r.Disabled {
 				continue
 			}
@@ -79,11 +94,11 @@ func Compile(set *policy.Set) (*Set, policy.Diagnostics) {
 	}
 	lint(set, lintRules, &c.pos, c.add)
 	if c.errors > 0 || set.Broken {
-		return nil, c.diagnostics.Sort()
+		return nil
 	}
 	s.pos = c.pos
 	s.finish()
-	return s, c.diagnostics.Sort()
+	return s
 }
 
 // rule compiles one rule. Those that are disabled are checked all the same.
