@@ -132,7 +132,7 @@ func (c *compiler) rule(r *policy.Rule) (compiledRule, lintRule, bool) {
 	}
 	holds, _ := out.code.cond.eventNames()
 	if !holds.but {
-		out.rule.Events = sortedKeys(holds.names)
+		out.rule.Events = append([]string{}, sortedKeys(holds.names)...)
 	} else if len(holds.names) == 0 && !r.Disabled {
 		c.add(c.diagnostic(c.pos.widen(t.ext), policy.Warning, codeNoEventName, "nothing restricts the event's name, so rule `"+r.ID.Value+"` is evaluated for every event", "begin with evt.name == \"exec\" or evt.name in [...]"))
 	}

@@ -233,3 +233,39 @@ rules:
 		}
 	}
 }
+
+// TestContradictingNames holds that a rule which no event's name can fulfil is evaluated for none.
+func TestContradictingNames(t *testing.T) {
+	set := mustCompile(t, "a.yaml", `
+rules:
+  - {id: never, expression: 'evt.name == "exec" and evt.name == "exit"'}
+  - {id: nothing, expression: 'evt.name in []'}
+  - {id: always, expression: 'process.pid == 0'}
+  - {id: one, expression: 'evt.name == "exec" and (evt.name == "exit" or process.pid == 0)'}
+`)
+	for i, r := range set.Rules() {
+		want := map[string]string{"never": "none", "nothing": "none", "always": "every", "one": "exec"}[r.ID]
+		got := strings.Join(r.Events, " ")
+		switch {
+		case r.Events == nil:
+			got = "every"
+		case len(r.Events) == 0:
+			got = "none"
+		}
+		if got != want {
+			t.Errorf("%s can match %s, want %s", r.ID, got, want)
+		}
+		for name, rules := range set.byName {
+			for _, j := range rules {
+				if i == j && want == "none" {
+					t.Errorf("%s is evaluated for %s", r.ID, name)
+				}
+			}
+		}
+		for _, j := range set.every {
+			if i == j && want != "every" {
+				t.Errorf("%s is evaluated for every name", r.ID)
+			}
+		}
+	}
+}

@@ -51,7 +51,8 @@ type Rule struct {
 	Shadow        bool
 	Tags          []string // sorted "key:value"
 	Actions       []json.RawMessage
-	// Events are the canonical event names the rule can match; empty means every name.
+	// Events are the canonical event names the rule can match; nil means every name, and a list without names
+	// none, for a rule that contradicts itself.
 	Events []string
 	Source *policy.Rule
 }
@@ -75,7 +76,7 @@ func (s *Set) finish() {
 		}
 	}
 	for i, r := range s.rules {
-		if len(r.Events) > 0 {
+		if r.Events != nil {
 			for _, n := range r.Events {
 				s.byName[fold(n)] = append(s.byName[fold(n)], i)
 			}
