@@ -134,6 +134,12 @@ func (b *bound) publish(m *Metrics, own, totals map[string]int64) {
 			m.OverBudget.WithLabelValues(r.ID).Add(float64(n))
 			b.overBudget[i] = 0
 		}
+		if c := &b.costs.Rules[i]; c.Time > 0 {
+			m.RuleSeconds.WithLabelValues(r.ID).Add(sampleEvery * c.Time.Seconds())
+		}
+	}
+	if b.costs.Events > 0 {
+		b.costs.Clear()
 	}
 	for x, n := range b.exceptions {
 		r := b.rules[x.Rule]

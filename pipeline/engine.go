@@ -69,6 +69,9 @@ func (e *Engine) Swap(set *rules.Set) {
 	m.PolicySet.WithLabelValues(set.Hash()).Set(1)
 	m.PolicyRules.WithLabelValues("live").Set(live)
 	m.PolicyRules.WithLabelValues("shadow").Set(shadow)
+	stats := set.Stats()
+	m.PolicyUnindexed.Set(float64(stats.Unindexed))
+	m.PolicyIndex.Set(float64(stats.IndexBytes))
 	m.PolicySetLoaded.Set(float64(e.now().UnixMilli()) / 1000)
 }
 

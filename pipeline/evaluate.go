@@ -1,6 +1,8 @@
 package pipeline
 
 import (
+	"time"
+
 	"spoor/pipeline/event"
 	"spoor/rules"
 )
@@ -19,10 +21,12 @@ type bound struct {
 	overBudget []int64
 	exceptions map[rules.ExceptionHit]int64
 	dirty      bool
+	costs      *rules.Profile // of sampled events
 }
 
-func bind(set *rules.Set) *bound {
+func bind(set *rules.Set, now func() time.Time) *bound {
 	all := set.Rules()
+	start := now()
 	b := &bound{
 		set:        set,
 		rules:      all,
@@ -32,6 +36,7 @@ func bind(set *rules.Set) *bound {
 		signals:    make([]int64, len(all)),
 		overBudget: make([]int64, len(all)),
 		exceptions: make(map[rules.ExceptionHit]int64),
+		costs:      rules.NewProfile(set, func() time.Duration { return now().Sub(start) }),
 	}
 	for i, r := range all {
 		b.matched[i] = event.MatchedRule{
@@ -47,15 +52,25 @@ func (p *Partition) pin() {
 	set := p.engine.set.Load()
 	if p.bound == nil || p.bound.set != set {
 		// What the old set counted is published with the commit that ended its last batch.
-		p.bound = bind(set)
+		p.bound = bind(set, p.engine.now)
 	}
 	p.batch.Set = set.Hash()
 }
 
+// costsAt is which of sampleEvery events says what rules cost: not one whose stages are measured.
+const costsAt = sampleEvery / 2
+
 // evaluate asks the set which rules the enriched event matches; the answer is in p.res.
 func (p *Partition) evaluate(offset int64) {
 	b := p.bound
-	b.set.Match(&p.ev, &p.res)
+	if p.res.Profile == nil && p.counts.Events%sampleEvery == costsAt {
+		p.res.Profile = b.costs
+		b.set.Match(&p.ev, &p.res)
+		p.res.Profile = nil
+		b.dirty = b.dirty || b.costs.Candidates > 0
+	} else {
+		b.set.Match(&p.ev, &p.res)
+	}
 	for _, i := range p.res.Live {
 		b.matches[i]++
 		b.dirty = true

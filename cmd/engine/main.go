@@ -96,7 +96,7 @@ New here? Start with 'engine demo'.`,
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.AddCommand(a.demoCommand(), a.runCommand(), a.replayCommand(), a.recordCommand(), a.checkCommand(),
-		a.testCommand(), a.explainCommand(), a.diffCommand(), a.importCommand(), a.schemaCommand(), a.versionCommand())
+		a.testCommand(), a.explainCommand(), a.diffCommand(), a.benchCommand(), a.importCommand(), a.schemaCommand(), a.versionCommand())
 	wrong := func(cmd *cobra.Command, err error) error { return &usageError{err, cmd.CommandPath()} }
 	root.SetFlagErrorFunc(wrong)
 	for _, c := range append(root.Commands(), root) {

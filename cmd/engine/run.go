@@ -138,7 +138,9 @@ func (a *app) reloadOnChange(ctx context.Context, paths []string, eng *pipeline.
 // reload swaps the set when the policies are whole and different.
 func reload(paths []string, eng *pipeline.Engine, log *slog.Logger) {
 	outcomes := eng.Metrics().Reloads
+	start := time.Now()
 	set, faults := loadSet(paths)
+	eng.Metrics().PolicyCompile.Observe(time.Since(start).Seconds())
 	switch {
 	case set == nil:
 		outcomes.WithLabelValues("failed").Inc()
