@@ -2,6 +2,7 @@ package sigma
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"spoor/rules/policy"
@@ -139,10 +140,16 @@ func (d *document) policyID() string {
 	if key == "" {
 		return ""
 	}
+	if idPattern.MatchString(key) {
+		return "sigma-" + key
+	}
 	return "sigma-" + slug(key)
 }
 
-// slug keeps what an id may have; a UUID stays as it is.
+// idPattern is what an id of ours may be.
+var idPattern = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
+
+// slug keeps what an id may have.
 func slug(s string) string {
 	var b strings.Builder
 	gap := false

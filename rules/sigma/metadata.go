@@ -18,8 +18,13 @@ var severities = map[string]policy.Severity{
 // writeRule writes the rule.
 func (im *importer) writeRule(d *document, out outcome) (*policy.Rule, *refusal) {
 	r := &policy.Rule{Severity: policy.Medium, Title: d.title, License: im.license}
-	if r.Title == "" {
-		return nil, refuse(d.span, "the rule has no title")
+	if d.policyID() == "" {
+		return nil, refuse(d.span, "the rule has neither id nor name nor title")
+	}
+	for _, x := range append([]exclusion{{node: out.node}}, out.exclusions...) {
+		if x.node.weight() > maxWeight {
+			return nil, refuse(out.at(), "its values are more than an expression holds, which is some thousand")
+		}
 	}
 	if n := d.root.Get("level"); !n.IsNull() {
 		s, ok := severities[strings.ToLower(textOf(n))]
@@ -28,11 +33,6 @@ func (im *importer) writeRule(d *document, out outcome) (*policy.Rule, *refusal)
 		}
 		r.Severity = s
 	}
-	id, refused := im.claim(d)
-	if refused != nil {
-		return nil, refused
-	}
-	r.ID.Value = id
 	text := func(key string) string { return textOf(d.root.Get(key)) }
 	r.Description = paragraph(text("description"))
 	r.Status, r.Date, r.Modified = text("status"), text("date"), text("modified")
@@ -69,8 +69,21 @@ func (im *importer) writeRule(d *document, out outcome) (*policy.Rule, *refusal)
 			Expression: policy.Expr{Text: x.node.condition().Text()},
 		})
 	}
-	return r, nil
+	for _, x := range append([]policy.Exception{{Expression: r.Expression}}, r.Exceptions...) {
+		if len(x.Expression.Text) > maxExpression {
+			return nil, refuse(out.at(), "its values are longer than an expression can be, %d KiB", maxExpression>>10)
+		}
+	}
+	var refused *refusal
+	r.ID.Value, refused = im.claim(d)
+	return r, refused
 }
+
+// Bounds of one expression, below those of the language: 10,000 nodes and 256 KiB.
+const (
+	maxWeight     = 9_900
+	maxExpression = 250 << 10
+)
 
 // claim gives the rule an id that no other has. Documents that a global one stands before share theirs, and
 // are told apart by their number.

@@ -182,7 +182,7 @@ func (im *importer) decide(p parts, s *scope) (outcome, *refusal) {
 		}
 	})
 	if s.byID && s.unbound(p.whole()) {
-		return out, refuse(p.place(), "no EventID says which events of the %s are meant; most of them are not in the schema", s.label)
+		return out, refuse(p.at(), "no EventID says which events of the %s are meant; most of them are not in the schema", s.label)
 	}
 	narrow := func(it *item, negated bool) (bool, bool) { return negated, it.kind == missingItem }
 	if resolved, events := s.bind(p.resolve(narrow)); len(events) > 0 {
@@ -225,13 +225,13 @@ func (s *scope) contradiction(p parts) *refusal {
 		}
 	})
 	if out == nil {
-		out = refuse(p.place(), "it can match no event of the %s", s.label)
+		out = refuse(p.at(), "it can match no event of the %s", s.label)
 	}
 	return out
 }
 
-// place is where the condition stands: that of its first item.
-func (p parts) place() policy.Span {
+// at is where the condition stands: that of its first item.
+func (p parts) at() policy.Span {
 	var at policy.Span
 	p.whole().items(func(it *item, _ bool) {
 		if at == (policy.Span{}) {

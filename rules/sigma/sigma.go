@@ -98,22 +98,31 @@ func (im *importer) read(src policy.ImportSource) {
 	im.files = append(im.files, f)
 }
 
-// writeFile makes a policy of the rules of a file, and an entry of the report for every document.
+// maxPolicy is from where on a source becomes several policies: one is at most 1 MiB.
+const maxPolicy = 256 << 10
+
+// writeFile makes policies of the rules of a file, one if they are not very many, and an entry of the report
+// for every document.
 func (im *importer) writeFile(f *file) {
-	p := &policy.Policy{}
-	category := ""
+	var p *policy.Policy
+	size := 0
 	for _, d := range f.docs {
 		switch d.kind {
 		case ruleDocument:
 			rule, entry := im.rule(d)
 			im.out.Rules = append(im.out.Rules, entry)
-			if rule != nil {
-				rule.Policy = p
-				p.Rules = append(p.Rules, *rule)
-				if category == "" {
-					category = d.source.label()
-				}
+			if rule == nil {
+				continue
 			}
+			n := len(policy.Print(&policy.Policy{Rules: []policy.Rule{*rule}}))
+			if p == nil || size+n > maxPolicy {
+				p, size = &policy.Policy{Path: im.policyPath(f.src)}, 0
+				p.Name.Value = "sigma-" + slug(d.source.label())
+				im.out.Policies = append(im.out.Policies, p)
+			}
+			size += n
+			rule.Policy = p
+			p.Rules = append(p.Rules, *rule)
 		case filterDocument:
 			im.out.Rules = append(im.out.Rules, im.filterEntry(d))
 		case correlationDocument:
@@ -122,12 +131,6 @@ func (im *importer) writeFile(f *file) {
 			im.out.Rules = append(im.out.Rules, d.refused(d.refusal))
 		}
 	}
-	if len(p.Rules) == 0 {
-		return
-	}
-	p.Path = im.policyPath(f.src)
-	p.Name.Value = "sigma-" + slug(category)
-	im.out.Policies = append(im.out.Policies, p)
 }
 
 // policyPath is where the policy of a source goes: as the source lies below what the user named.

@@ -39,6 +39,8 @@ type item struct {
 	onEmpty truth
 	// asksEmpty says that the condition is about the field being empty or not.
 	asksEmpty bool
+	// weight is about how many nodes of an expression the condition takes.
+	weight int
 	// byLength says that a regular expression became a length.
 	byLength bool
 	// missing is the field that events do not carry, when it is not the item's own.
@@ -189,21 +191,26 @@ func (n *node) truth(of func(*item) truth) truth {
 	return open
 }
 
-// maxTable bounds the items whose truth table is tried.
-const maxTable = 12
+// The truth table of a condition is tried when it has few items, and does not name them too often.
+const (
+	maxTable     = 10
+	maxTableSize = 500
+)
 
-// possible says that n can hold. Beyond maxTable items it is taken to.
+// possible says that n can hold. A condition that is too large to try is taken to.
 func (n *node) possible() bool {
 	if n.op == constNode {
 		return n.value
 	}
 	index := map[*item]int{}
+	size := 0
 	n.items(func(it *item, _ bool) {
+		size++
 		if _, known := index[it]; !known {
 			index[it] = len(index)
 		}
 	})
-	if len(index) > maxTable {
+	if len(index) > maxTable || size > maxTableSize {
 		return true
 	}
 	for row := range 1 << len(index) {
@@ -257,6 +264,13 @@ func eventCondition(names []string) policy.Condition {
 // describe names an item for the report.
 func (it *item) describe() string {
 	return it.at.String() + ": " + it.field + " in " + it.selection
+}
+
+// weight is about how many nodes of an expression n takes.
+func (n *node) weight() int {
+	out := 0
+	n.items(func(it *item, _ bool) { out += it.weight + 1 })
+	return out
 }
 
 // conjuncts are the parts that n demands all of.

@@ -59,6 +59,7 @@ func (l *line) compare(it *item, values []*policy.ImportNode) (*node, *refusal) 
 	if cased {
 		left = "exact(" + left + ")"
 	}
+	it.weight = weight(left, groups)
 	it.cond = written(left, groups, l.mods.has("all"), cased)
 	return leaf(it), nil
 }

@@ -32,6 +32,23 @@ func written(left string, groups []alternatives, all, cased bool) policy.Conditi
 	return policy.And(args...)
 }
 
+// weight is about how many nodes the condition takes once the engine has taken its lists apart: each text is
+// compared on its own, but for equality and like.
+func weight(left string, groups []alternatives) int {
+	field := 4 + 2*strings.Count(left, ".") + 2*strings.Count(left, "[") + strings.Count(left, "exact(")
+	out := field
+	for _, g := range groups {
+		for _, t := range g {
+			if t.operator == "==" || t.operator == "like" {
+				out++
+			} else {
+				out += field
+			}
+		}
+	}
+	return out
+}
+
 // distinct leaves out what was said before; a text that differs in case only was, unless case matters.
 func distinct(groups []alternatives, cased bool) []alternatives {
 	seen := map[test]bool{}
