@@ -56,7 +56,11 @@ func (c *compiler) compile(n *node) (policy.Condition, *fault) {
 	if d := body.depth(); d > maxNested {
 		return policy.Condition{}, n.faultf("the condition needs brackets %d deep, since && and || bind alike; at most %d are written", d, maxNested)
 	}
-	body = placeRegister(body)
+	var p placer
+	body = p.place(body)
+	if c.nodes *= p.splits + 1; p.splits > maxSplits || c.nodes > maxNodes {
+		return policy.Condition{}, n.faultf("the terms of [%s] stand among more conditions on the ancestors than the rule language takes in one any(...)", c.register)
+	}
 	for _, about := range body.unknowns() {
 		c.note("negated-unknown: a negation holds also where " + about + " not known")
 	}
@@ -223,7 +227,7 @@ func quantify(b *cond, l, r value, negated bool) *cond {
 	if b.op == constOp {
 		return constant(b.holds != negated)
 	}
-	return &cond{op: leafOp, leaf: closure(name, over, b.condition()), about: either(l.about, r.about), vacuous: negated}
+	return &cond{op: leafOp, leaf: closure(name, over, b.condition()), list: true, about: either(l.about, r.about), vacuous: negated}
 }
 
 // compareOne compiles an operator that is no negation.

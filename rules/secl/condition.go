@@ -1,6 +1,7 @@
 package secl
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -26,6 +27,8 @@ type cond struct {
 	holds bool // of constOp
 	// register: the condition reads the ancestor that the rule's register stands for.
 	register bool
+	// list says that the leaf is a closure over a list of the event.
+	list bool
 	// about is what the leaf asks, when that is something that events often lack; vacuous says that it holds
 	// where there is none.
 	about   string
@@ -78,10 +81,18 @@ func (c *cond) depth() int {
 	return d
 }
 
-// placeRegister puts the terms of the register into one any(process.ancestors, ...): SECL asks whether some
-// ancestor makes the rule hold, and what does not read the ancestor can stand outside. Under a negation
-// nothing can be taken out, since it is the rule that holds for some ancestor.
-func placeRegister(c *cond) *cond {
+// placer puts the terms of the register into one any(process.ancestors, ...): SECL asks whether some ancestor
+// makes the rule hold, and what does not read the ancestor can stand outside. Under a negation nothing can be
+// taken out, since it is the rule that holds for some ancestor.
+//
+// A closure may hold one other closure only. Where more conditions on all ancestors stand among those on the
+// one, the rule is split by whether such a condition holds.
+type placer struct{ splits int }
+
+// maxSplits bounds how often: each split writes the condition twice.
+const maxSplits = 7
+
+func (p *placer) place(c *cond) *cond {
 	if !c.register {
 		return c
 	}
@@ -99,15 +110,60 @@ func placeRegister(c *cond) *cond {
 			}
 		}
 		if len(inside) == 1 {
-			return join(c.op, slices.Insert(out, at, placeRegister(inside[0])))
+			return join(c.op, slices.Insert(out, at, p.place(inside[0])))
 		}
-		return join(c.op, slices.Insert(out, at, overAncestors(join(c.op, inside))))
+		return join(c.op, slices.Insert(out, at, p.over(join(c.op, inside))))
 	}
-	return overAncestors(c)
+	return p.over(c)
 }
 
-func overAncestors(body *cond) *cond {
-	return &cond{op: leafOp, leaf: closure("any", ancestorsField, body.condition()), about: "the ancestors are"}
+func (p *placer) over(body *cond) *cond {
+	closures := map[string]*cond{}
+	body.closures(closures)
+	if len(closures) > 1 || len(closures) == 1 && body.closures(nil) > 1 {
+		if p.splits++; p.splits > maxSplits {
+			return body
+		}
+		keys := slices.Sorted(maps.Keys(closures))
+		split := closures[keys[0]]
+		return join(orOp, []*cond{
+			join(andOp, []*cond{split, p.place(body.assume(keys[0], true))}),
+			join(andOp, []*cond{not(split), p.place(body.assume(keys[0], false))}),
+		})
+	}
+	return &cond{op: leafOp, leaf: closure("any", ancestorsField, body.condition()), list: true, about: "the ancestors are"}
+}
+
+// closures collects the closures over lists of the event in c by their texts, and says how many there are.
+func (c *cond) closures(into map[string]*cond) int {
+	if c.list {
+		if into != nil {
+			into[c.leaf.Text()] = c
+		}
+		return 1
+	}
+	n := 0
+	for _, a := range c.args {
+		n += a.closures(into)
+	}
+	return n
+}
+
+// assume is c where the closure of that text holds, or does not.
+func (c *cond) assume(text string, holds bool) *cond {
+	switch {
+	case c.list && c.leaf.Text() == text:
+		return constant(holds)
+	case c.op == notOp:
+		return not(c.args[0].assume(text, holds))
+	case c.op == andOp || c.op == orOp:
+		args := make([]*cond, len(c.args))
+		for i, a := range c.args {
+			args[i] = a.assume(text, holds)
+		}
+		return join(c.op, args)
+	}
+	return c
 }
 
 // closure is name(list, body).

@@ -98,7 +98,7 @@ func (c *compiler) inList(n *node, l value, list *node, m *macro) (*cond, *fault
 		if b.op == constOp {
 			return nil, n.faultf("`%s` asks nothing", n.written())
 		}
-		return &cond{op: leafOp, leaf: closure("all", l.over, b.condition()), about: l.about, vacuous: true}, nil
+		return &cond{op: leafOp, leaf: closure("all", l.over, b.condition()), list: true, about: l.about, vacuous: true}, nil
 	}
 	return quantify(b, l, value{}, n.op == "not in"), nil
 }
