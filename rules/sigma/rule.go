@@ -213,6 +213,9 @@ func (im *importer) decide(p parts, s *scope) (outcome, *refusal) {
 	out.parts, out.events = resolved, events
 	out.status, out.place = policy.StatusWidened, firstExcluded
 	out.reason = fmt.Sprintf("events do not carry %s: what it excludes by it is not excluded", list(excluded))
+	if len(needed) > 0 {
+		out.reason += "; alternatives by " + list(needed) + " are left out"
+	}
 	return out, nil
 }
 
