@@ -82,8 +82,11 @@ var singleFields = map[string]struct {
 
 	"set_key_value.registry.value_name": {"set_key_value", field{path: "registry.value_name"}},
 	"set.registry.value_name":           {"set_key_value", field{path: "registry.value_name"}},
-	"set_key_value.value_name":          {"set_key_value", field{path: "registry.value_name"}},
-	"set.value_name":                    {"set_key_value", field{path: "registry.value_name"}},
+
+	"set_registry_key_value.registry.value_name": {"set_key_value", field{path: "registry.value_name"}},
+
+	"set_key_value.value_name": {"set_key_value", field{path: "registry.value_name"}},
+	"set.value_name":           {"set_key_value", field{path: "registry.value_name"}},
 
 	"change_permission.path":        {"change_permission", field{path: "permission_change.path", form: pathForm}},
 	"change_permission.type":        {"change_permission", field{path: "permission_change.type"}},

@@ -18,13 +18,12 @@ type file struct {
 // definition is an entry under rules, as its file has it.
 type definition struct {
 	node *policy.ImportNode
-	file *file
 	id   string
-	// combine is set for one that changes a rule of the same id that stands before it.
+	// base is the rule of the same id, before this one, that it changes; nil when it stands alone.
 	base *definition
-	made *policy.Rule // once it is imported
-	// refused is why it is not: a fault of the entry itself.
+	// refused is what is wrong with the entry itself.
 	refused *fault
+	made    *policy.Rule // once it is imported
 }
 
 // textIn is the text of a key, "" when there is none.
@@ -84,7 +83,7 @@ func (im *importer) readDocument(f *file, root *policy.ImportNode) {
 
 // readRule takes an entry of rules.
 func (im *importer) readRule(f *file, item *policy.ImportNode) {
-	d := &definition{node: item, file: f, id: textIn(item, "id")}
+	d := &definition{node: item, id: textIn(item, "id")}
 	f.rules = append(f.rules, d)
 	switch {
 	case item.Kind != policy.ImportMap:
