@@ -215,12 +215,22 @@ var semantics = []struct {
 	{`exec.created_at > 1000000000000000000`, "word starts cmd", true},
 	{`process.ancestors.created_at < 10s && exec.pid > 0`, "word starts cmd", false},
 
+	// Where README.md says that SECL does otherwise.
+	{`process.ancestors[A].pid == 1 || exec.pid == 10`, "orphan", true},
+	{`exec.created_at > 10s`, "orphan", false},
+	{`create.file.path =~ "C:\Users\**\x.dll"`, "create", true},
+	{`create.file.path =~ "C:\\Users\\Ada\\*"`, "create", true},
+	{`set.registry.key_path == "HKLM\SOFTWARE\Vendor\Run"`, "set", true},
+	{`exec.user == "corp\ada"`, "word starts cmd", true},
+	{`exec.created_at < 1d`, "word starts cmd", true},
+
 	// Interpolated texts, fields beside fields, comments.
 	{`exec.user == "CORP\${process.user.length}"`, "word starts cmd", false},
 	{`exec.cmdline == "cmd %{exec.file.name}"`, "word starts cmd", false},
 	{`exec.file.path == "C:\Windows\System32\%{exec.file.name}"`, "word starts cmd", true},
 	{`exec.cmdline != "a ${ b" // and nothing else`, "word starts cmd", true},
 	{"exec.pid == 10 # the first\n&& exec.ppid == 9", "word starts cmd", true},
+	{`exec.cmdline != "pid %{exec.pid} of ${process.pid}" && "x%{exec.pid}" != exec.cmdline`, "word starts cmd", true},
 	{`exec.file.name == process.file.name`, "word starts cmd", true},
 }
 
