@@ -180,27 +180,30 @@ func (foldConstants) Visit(node *ast.Node) {
 }
 
 // envOf fills an Env from an event through the table, with folded texts.
-func envOf(e *event.Event) Env {
+func envOf(e *event.Event) Env { return envAs(e, fold) }
+
+// envAs fills an Env with texts as see makes them.
+func envAs(e *event.Event, see func(string) string) Env {
 	var env Env
 	root := reflect.ValueOf(&env).Elem()
 	v := &view{work: 1 << 30}
 	v.reset(e)
 	for i := range eventFields {
 		if f := &eventFields[i]; f.kind != kindList {
-			setField(root, f.Path, f, frame{ev: v})
+			setField(root, f.Path, f, frame{ev: v}, see)
 		}
 	}
 	for _, a := range v.ancestors {
 		var out EnvAncestor
 		for _, f := range ancestorField {
-			setField(reflect.ValueOf(&out).Elem(), f.Path, f, frame{ev: v, elem: a})
+			setField(reflect.ValueOf(&out).Elem(), f.Path, f, frame{ev: v, elem: a}, see)
 		}
 		env.Process.Ancestors = append(env.Process.Ancestors, out)
 	}
 	return env
 }
 
-func setField(at reflect.Value, path string, f *field, fr frame) {
+func setField(at reflect.Value, path string, f *field, fr frame, see func(string) string) {
 	for _, name := range strings.Split(path, ".") {
 		for i := range at.NumField() {
 			if at.Type().Field(i).Tag.Get("expr") == name {
@@ -213,7 +216,7 @@ func setField(at reflect.Value, path string, f *field, fr frame) {
 	t := &term{op: opField, field: f, typ: typ{kind: f.kind}, args: []*term{{op: opElem}}}
 	value := b.value(t)(fr)
 	if s, ok := value.(string); ok {
-		value = fold(s)
+		value = see(s)
 	}
 	if n, ok := value.(int); ok {
 		value = int64(n)

@@ -120,6 +120,9 @@ func (t *term) authorNode() ast.Node {
 	case opCompare, opArith:
 		return &ast.BinaryNode{Operator: t.name, Left: arg(0), Right: arg(1)}
 	case opNegate:
+		if t.typ == typDuration { // expr has no sign for durations
+			return &ast.BinaryNode{Operator: "*", Left: &ast.IntegerNode{Value: -1}, Right: arg(0)}
+		}
 		return &ast.UnaryNode{Operator: "-", Node: arg(0)}
 	case opCall:
 		f := functionByName[t.name]
