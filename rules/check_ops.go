@@ -341,7 +341,9 @@ func (k *inspector) conditional(n *ast.ConditionalNode, s *scope) *term {
 	switch {
 	case a.typ.number() && b.typ.number() && a.typ != b.typ:
 		result = typFloat
-	case a.typ != b.typ, a.typ.kind == kindList, a.typ.kind == kindObject:
+	case a.typ == b.typ && !a.typ.kind.scalar():
+		return k.fault(loc, codeType, "`?:` chooses between "+describe(a)+" and "+describe(b), "choose between conditions on them")
+	case a.typ != b.typ:
 		return k.fault(loc, codeType, "`?:` chooses between "+describe(a)+" and "+describe(b), "both sides are values of one kind")
 	}
 	return k.done(&term{op: opCond, typ: result, args: []*term{condition, a, b}, loc: loc})

@@ -154,6 +154,8 @@ func syntaxFault(message string, src *source, loc file.Location) (code, text, hi
 		return codeSyntax, "invalid escape in a quoted text", "write texts with backslashes in backquotes: `C:\\Windows`"
 	case message == "literal not terminated":
 		return codeSyntax, "the text is not closed", "a quote or backquote is missing; a quoted text is on one line"
+	case strings.HasPrefix(message, "invalid integer literal") && strings.HasSuffix(message, "out of range"):
+		return codeSyntax, "the number does not fit in 64 bits", ""
 	case message == "expected name":
 		return codeSyntax, "a field's name is missing after the dot", ""
 	case strings.HasPrefix(message, "wrap predicate"):
