@@ -8,10 +8,11 @@ import (
 
 // draft is a rule, or the keys of one, as a file says it: before defaults and overrides apply.
 type draft struct {
-	rule  Rule
-	tags  []tag
-	added []tag           // by overrides, beside those of defaults
-	given map[string]Span // the keys that are there
+	rule   Rule
+	tags   []tag
+	added  []tag           // by overrides, beside those of defaults
+	given  map[string]Span // the keys that are there
+	faulty bool            // something of it could not be read
 }
 
 // tag is one key of tags with its values.
@@ -242,8 +243,12 @@ func (r *reader) rules(n *node) {
 		return
 	}
 	for _, item := range n.items {
-		d := &draft{}
+		d, before := &draft{}, len(r.diags)
 		d.given = readObject(r, item, &ruleObject, d)
+		d.faulty = r.diags[before:].HasErrors()
+		if d.rule.ID.Value == "" {
+			r.missing.node(item) // what names the rule is no fault of its own
+		}
 		if d.given != nil {
 			d.rule.Policy = r.policy
 			r.drafts = append(r.drafts, d)
