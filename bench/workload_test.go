@@ -35,7 +35,10 @@ func workloads(b *testing.B, f func(b *testing.B, w workload)) {
 }
 
 // recorded is every fourth recording, about 14,000 events, in the order of time as hosts would send them.
-func recorded(b *testing.B) []bench.Record {
+func recorded(b *testing.B) []bench.Record { return recordings(b, 4) }
+
+// recordings is one in every recordings.
+func recordings(b *testing.B, every int) []bench.Record {
 	files, err := filepath.Glob(filepath.Join("..", "..", "shared", "traffic", "noparent", "*.zst"))
 	if err != nil {
 		b.Fatal(err)
@@ -44,7 +47,7 @@ func recorded(b *testing.B) []bench.Record {
 		b.Skip("no recordings in ../shared/traffic/noparent")
 	}
 	var some []string
-	for i := 0; i < len(files); i += 4 {
+	for i := 0; i < len(files); i += every {
 		some = append(some, files[i])
 	}
 	r, err := file.Open(some, file.Options{})

@@ -220,7 +220,7 @@ func (b *bounder) of(t *term, elem extent) extent {
 		case "string":
 			out.length = max(out.length, 400) // of a float at most
 		case "len":
-			out.work += out.length / textUnit
+			out.work += out.length / copyUnit
 		}
 	}
 	// Reading an element of a list costs its length too.

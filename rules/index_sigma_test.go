@@ -48,7 +48,7 @@ func sigmaPolicies(t testing.TB) fstest.MapFS {
 func TestSigmaAgrees(t *testing.T) {
 	files, _ := filepath.Glob(filepath.Join("..", "..", "shared", "traffic", "withparent", "*.ndjson.zst"))
 	set := sigmaSet(t)
-	limit, execs := 20, 40
+	limit, execs := 10, 20
 	if os.Getenv("SPOOR_ALL_RECORDINGS") != "" {
 		limit, execs = 1<<30, 1<<30
 	}
@@ -75,8 +75,8 @@ func TestSigmaAgrees(t *testing.T) {
 		check(e, string(document))
 	})
 	t.Logf("%d events, %d matches of %d rules", events, matches, len(matched))
-	made := madeEvents(set, 2)
-	if limit > 20 {
+	made := madeEvents(set, 1)
+	if limit > 10 {
 		made = madeEvents(set, 30)
 	}
 	for _, document := range made {
