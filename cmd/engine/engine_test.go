@@ -289,3 +289,27 @@ func TestCheckBesideBrokenFile(t *testing.T) {
 		t.Errorf("got:\n%s", out)
 	}
 }
+
+// A replay never overwrites what it reads, and makes no output when an input is missing.
+func TestReplayOutputsApart(t *testing.T) {
+	in(t, map[string]string{"p.yaml": officePolicy, "day.ndjson": officeTraffic, "old.ndjson": "kept\n"})
+	f := func(want string, args ...string) {
+		t.Helper()
+		code, _, errs := call(t, "", append([]string{"replay", "-p", "p.yaml"}, args...)...)
+		if code != 1 || !strings.Contains(errs, want) {
+			t.Errorf("%v: %d %s", args, code, errs)
+		}
+	}
+	f("day.ndjson is read", "day.ndjson", "-o", "./day.ndjson")
+	f("day.ndjson is read", "day.ndjson", "--summary", "day.ndjson")
+	f("two outputs", "day.ndjson", "-o", "x", "--rejects", "./x")
+	f("no such file", "gone.ndjson", "-o", "old.ndjson")
+	for name, want := range map[string]string{"day.ndjson": officeTraffic, "old.ndjson": "kept\n"} {
+		if got, _ := os.ReadFile(name); string(got) != want {
+			t.Errorf("%s is %q", name, got)
+		}
+	}
+	if code, _, errs := call(t, "", "replay", "-p", "p.yaml", "day.ndjson", "-o", os.DevNull, "--rejects", os.DevNull); code != 0 {
+		t.Error(errs)
+	}
+}

@@ -32,16 +32,27 @@ involved. The file can be given to replay, diff and explain.`,
 			if topic == "" {
 				topic = cfg.Kafka.Input
 			}
+			// The file is made when the topic has been found: what stands there is not lost to a wrong name.
 			var w *file.Writer
-			if out == file.Stdin {
-				w = file.NewWriter(a.stdout)
-			} else if w, err = file.Create(out); err != nil {
+			open := func() (err error) {
+				if w == nil && out == file.Stdin {
+					w = file.NewWriter(a.stdout)
+				} else if w == nil {
+					w, err = file.Create(out)
+				}
 				return err
 			}
-			defer func() { err = firstError(err, w.Close()) }()
+			defer func() {
+				if w != nil {
+					err = firstError(err, w.Close())
+				}
+			}()
 			n := 0
 			err = kafka.Read(cmd.Context(), cfg.Cluster(), kafka.ReadOptions{Topic: topic, Latest: latest, Follow: follow},
 				pipeline.NewMetrics(nil), a.logger(cfg.Log), func(tp pipeline.TopicPartition, records []pipeline.Record) error {
+					if err := open(); err != nil {
+						return err
+					}
 					for i := range records {
 						if err := w.Write(tp, &records[i]); err != nil {
 							return err
@@ -55,6 +66,9 @@ involved. The file can be given to replay, diff and explain.`,
 				})
 			if follow && errors.Is(err, context.Canceled) {
 				err = nil // following ends with Ctrl-C
+			}
+			if err == nil {
+				err = open() // a topic without records
 			}
 			if err == nil && out != file.Stdin {
 				fmt.Fprintf(a.stderr, "%d records of %s in %s\n", n, topic, out)

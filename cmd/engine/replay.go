@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -59,6 +61,9 @@ func (a *app) replayCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := apart(files, out, shadow, rejects, summary); err != nil {
+				return err
+			}
 			sink := file.SinkConfig{Records: format == "record"}
 			closeAll := func() error { return nil }
 			for _, o := range []struct {
@@ -102,6 +107,41 @@ func (a *app) replayCommand() *cobra.Command {
 	cmd.Flags().StringVar(&rejects, "rejects", "", "file for what could not be evaluated, as records")
 	cmd.Flags().StringVar(&summary, "summary", "", "file for the summary, JSON")
 	return cmd
+}
+
+// apart refuses outputs that are one of the inputs, which making them would empty, or one another. Inputs that are
+// not there are found before any output is made.
+func apart(inputs []string, outputs ...string) error {
+	var taken []os.FileInfo
+	for _, in := range inputs {
+		if in == file.Stdin {
+			continue
+		}
+		info, err := os.Stat(in)
+		if err != nil {
+			return err
+		}
+		taken = append(taken, info)
+	}
+	seen := map[string]bool{}
+	for _, out := range outputs {
+		if out == "" || out == file.Stdin {
+			continue
+		}
+		out = filepath.Clean(out)
+		info, err := os.Stat(out)
+		if err == nil && info.Mode().IsRegular() && slices.ContainsFunc(taken, func(in os.FileInfo) bool { return os.SameFile(in, info) }) {
+			return fmt.Errorf("%s is read and would be overwritten: give the output another name", out)
+		}
+		if err == nil && !info.Mode().IsRegular() {
+			continue // a pipe, or /dev/null for several
+		}
+		if seen[out] {
+			return fmt.Errorf("two outputs go to %s: give them different names", out)
+		}
+		seen[out] = true
+	}
+	return nil
 }
 
 // replay runs the files through eng with a progress bar, and says what could not be read.
