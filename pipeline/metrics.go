@@ -41,7 +41,7 @@ type Metrics struct {
 	// The policy set.
 	PolicySet       *prometheus.GaugeVec // hash
 	PolicySetLoaded prometheus.Gauge
-	PolicyRules     *prometheus.GaugeVec   // mode
+	PolicyRules     *prometheus.GaugeVec // mode
 	PolicyUnindexed prometheus.Gauge
 	PolicyIndex     prometheus.Gauge
 	PolicyCompile   prometheus.Histogram
