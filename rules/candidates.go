@@ -164,7 +164,7 @@ func (x *sourceIndex) find(b *bucket, r *Result) {
 		return
 	}
 	for _, a := range r.view.ancestors {
-		x.findIn(a.foldedText(&r.view, x.source.field.process), b, r)
+		x.findIn(x.source.of(&r.view, a), b, r)
 	}
 }
 

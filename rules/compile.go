@@ -92,12 +92,13 @@ func (c *compiler) compile() *Set {
 			}
 		}
 	}
-	lint(set, lintRules, &c.pos, c.add)
+	plan := newPlan()
+	lint(set, lintRules, plan, &c.pos, c.add)
 	if c.errors > 0 || set.Broken {
 		return nil
 	}
 	s.pos = c.pos
-	s.finish()
+	s.finish(plan)
 	return s
 }
 
@@ -130,9 +131,11 @@ func (c *compiler) rule(r *policy.Rule) (compiledRule, lintRule, bool) {
 	if !ok {
 		return out, l, false
 	}
+	l.cond = out.code.cond
 	holds, _ := out.code.cond.eventNames()
 	if !holds.but {
 		out.rule.Events = append([]string{}, sortedKeys(holds.names)...)
+		l.events = out.rule.Events
 	} else if len(holds.names) == 0 && !r.Disabled {
 		c.add(c.diagnostic(c.pos.widen(t.ext), policy.Warning, codeNoEventName, "nothing restricts the event's name, so rule `"+r.ID.Value+"` is evaluated for every event", "begin with evt.name == \"exec\" or evt.name in [...]"))
 	}

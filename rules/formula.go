@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -280,6 +281,9 @@ func (p *plan) textual(t *term) *formula {
 		if t.name == "==" && left.op == opConst {
 			left, right = right, left
 		}
+		if right.op == opConst && left.typ == typInt && (t.name == "==" || t.name == "in") {
+			return p.number(left, right.konst)
+		}
 		if left.typ != typText || right.op != opConst {
 			return nil
 		}
@@ -307,6 +311,30 @@ func (p *plan) textual(t *term) *formula {
 		}
 	}
 	return nil
+}
+
+// number is a field of a number that is one of some; nil when it is no field, or they are not whole numbers.
+func (p *plan) number(field *term, constant any) *formula {
+	source := p.source(field, false)
+	if source == nil {
+		return nil
+	}
+	all, ok := constant.([]any)
+	if !ok {
+		all = []any{constant}
+	}
+	digits := make([]string, len(all))
+	for i, v := range all {
+		n, ok := v.(int)
+		if !ok {
+			return nil
+		}
+		if isExitCode(field) {
+			n = exitCode(n)
+		}
+		digits[i] = strconv.Itoa(n)
+	}
+	return p.texts(source, opEquals, digits)
 }
 
 // comparison is source op constant, or one of a list of constants.

@@ -76,8 +76,7 @@ type sourceIndex struct {
 }
 
 // newIndex builds the index of a set whose rules are in order and filed by name.
-func newIndex(s *Set) *index {
-	p := newPlan()
+func newIndex(s *Set, p *plan) *index {
 	x := &index{buckets: map[string]*bucket{}, why: make([]string, len(s.compiled))}
 	formulas := make([]ruleFormula, len(s.compiled))
 	regexes := map[string]float64{}
@@ -93,7 +92,8 @@ func newIndex(s *Set) *index {
 		x.safe = append(x.safe, safeTiers(terms, regexes))
 		x.ancestral = append(x.ancestral, readsAncestors(terms))
 	}
-	b := &indexer{plan: p, index: x, formulas: formulas, access: &accessor{plan: p, odds: map[lookup]float64{}}}
+	b := newIndexer(p)
+	b.index, b.formulas = x, formulas
 	names := make([]string, 0, len(s.byName))
 	for n := range s.byName {
 		names = append(names, n)
@@ -119,6 +119,33 @@ type indexer struct {
 	index    *index
 	access   *accessor
 	formulas []ruleFormula
+}
+
+func newIndexer(p *plan) *indexer {
+	return &indexer{plan: p, access: &accessor{plan: p, odds: map[lookup]float64{}}}
+}
+
+// unindexed says why a rule that is for events of those names, or of all, is evaluated for every one of a name;
+// "" when it never is.
+func (b *indexer) unindexed(c *Cond, names []string) string {
+	f := b.plan.formula(c)
+	if len(names) == 0 {
+		return b.reason(f)
+	}
+	for _, n := range names {
+		if why := b.reason(b.named(f, fold(n))); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+func (b *indexer) reason(f *formula) string {
+	d := b.access.access(f)
+	if d.ok() {
+		return ""
+	}
+	return cmp.Or(d.why, "nothing to look up")
 }
 
 // bucket files rules, for events of a name or, if not named, for those of names that no rule names.

@@ -123,6 +123,7 @@ func (m *maker) document(r *Rule) string {
 	for source, p := range m.parts {
 		f := source.field
 		switch {
+		case source.form == formNumber:
 		case f.owner == ofAncestor:
 			set(ancestor, f.Path, m.text(p))
 		case f.Path == "registry.target":

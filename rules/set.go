@@ -57,8 +57,9 @@ type Rule struct {
 	Source *policy.Rule
 }
 
-// finish orders the rules and files them by event name. They come in policy order.
-func (s *Set) finish() {
+// finish orders the rules, files them by event name and builds their index, from the conditions of p. They come in
+// policy order.
+func (s *Set) finish(p *plan) {
 	slices.SortStableFunc(s.compiled, func(a, b compiledRule) int {
 		return cmp.Or(cmp.Compare(b.rule.Severity, a.rule.Severity), cmp.Compare(b.rule.Priority, a.rule.Priority))
 	})
@@ -87,7 +88,7 @@ func (s *Set) finish() {
 			s.byName[n] = append(s.byName[n], i)
 		}
 	}
-	s.index = newIndex(s)
+	s.index = newIndex(s, p)
 }
 
 // Hash identifies the set (see policy.Set.Hash).

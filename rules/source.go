@@ -1,6 +1,9 @@
 package rules
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+)
 
 // textSource is where the text of a condition comes from: a field of the event, of its process, its parent or
 // an ancestor, in one of three forms. Constant, and one for each set: equal sources are equal pointers.
@@ -21,11 +24,12 @@ const (
 	formFolded  textForm = iota
 	formUser             // of a registry path: as its user sees it, see userKey
 	formWritten          // as it came
+	formNumber           // of a number: its digits
 )
 
-// source is the source that t reads; nil when t is no text field at a known place.
+// source is the source that t reads; nil when t is no field of a text or a number at a known place.
 func (p *plan) source(t *term, written bool) *textSource {
-	if t.op != opField || t.typ != typText {
+	if t.op != opField || t.typ != typText && t.typ != typInt {
 		return nil
 	}
 	s := textSource{name: t.field.Path, field: t.field}
@@ -51,7 +55,10 @@ func (p *plan) source(t *term, written bool) *textSource {
 			s.name = fmt.Sprintf("process.ancestors[%d].%s", s.at, s.name)
 		}
 	}
-	if written {
+	switch {
+	case t.typ == typInt:
+		s.form = formNumber
+	case written:
 		s.form = formWritten
 	}
 	return p.internSource(s)
@@ -85,6 +92,8 @@ func (s *textSource) get(v *view) string {
 	f := s.field
 	if f.owner == ofEvent {
 		switch s.form {
+		case formNumber:
+			return v.digits(f.number(v.event))
 		case formFolded:
 			return v.foldedText(f)
 		case formUser:
@@ -101,8 +110,23 @@ func (s *textSource) get(v *view) string {
 	default:
 		p = v.ancestor(s.at)
 	}
-	if s.form == formWritten {
-		return f.process.text(p.p)
+	return s.of(v, p)
+}
+
+// of is the text of s of a process.
+func (s *textSource) of(v *view, p *processView) string {
+	switch s.form {
+	case formNumber:
+		return v.digits(s.field.process.number(p.p))
+	case formWritten:
+		return s.field.process.text(p.p)
 	}
-	return p.foldedText(v, f.process)
+	return p.foldedText(v, s.field.process)
+}
+
+// digits is a number as text.
+func (v *view) digits(n int64) string {
+	from := len(v.buffer)
+	v.buffer = strconv.AppendInt(v.buffer, n, 10)
+	return v.buffered(from)
 }
