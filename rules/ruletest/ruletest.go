@@ -55,6 +55,8 @@ func Run(set *rules.Set, cfg pipeline.Config) []Outcome {
 			r.current.saw(l)
 		}
 	}
+	// A field that the schema lacks is a slip of the pen, and a test that must not match would pass for it.
+	cfg.RejectUnknownFields = true
 	// A test has few events, and one batch at the end is all that is read.
 	cfg.CommitInterval = time.Hour
 	engine := pipeline.New(cfg, set, nil)

@@ -131,6 +131,12 @@ func TestRun(t *testing.T) {
       - {evt.name: exec, date: yesterday}
     expect: {}
 `, []string{`p.yaml:17:9: event 0 is rejected: bad_date: `}},
+		{"a field that events do not have", `
+  - name: t
+    events:
+      - {evt.name: exec, process.cmdlnie: x}
+    expect: {}
+`, []string{`p.yaml:17:9: event 0 is rejected: unknown_field: `}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
