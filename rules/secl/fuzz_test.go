@@ -19,7 +19,7 @@ func FuzzExpression(f *testing.F) {
 	}
 	f.Add(`exec.pid > 0 && (process.ancestors.pid == 1 || process.ancestors[A].pid == 2) && (process.ancestors.ppid == 3 || process.ancestors[A].ppid == 4)`)
 	f.Fuzz(func(t *testing.T, condition string) {
-		if !utf8.ValidString(condition) || strings.ContainsAny(condition, "\r\x85\u2028\u2029") || len(condition) > 1000 {
+		if !utf8.ValidString(condition) || strings.ContainsAny(condition, "\r\u0085\u2028\u2029") || len(condition) > 1000 {
 			return
 		}
 		quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\t", `\t`).Replace(condition)

@@ -289,7 +289,7 @@ func (l *line) numbers(it *item, values []*policy.ImportNode) (*node, *refusal) 
 		}
 		constants = append(constants, strconv.FormatInt(n, 10))
 		it.asksEmpty = it.asksEmpty || n == 0
-		if holds := map[string]bool{"==": 0 == n, "<": 0 < n, "<=": 0 <= n, ">": 0 > n, ">=": 0 >= n}[operator]; holds {
+		if holds := map[string]bool{"==": n == 0, "<": n > 0, "<=": n >= 0, ">": n < 0, ">=": n <= 0}[operator]; holds {
 			it.onEmpty = yes
 		}
 	}
