@@ -31,6 +31,8 @@ func (d access) ok() bool { return d.lookups != nil }
 type accessor struct {
 	plan *plan
 	odds map[lookup]float64
+	// avoid are sources where nothing is to be looked up.
+	avoid map[*textSource]bool
 }
 
 // access is the least likely of what f cannot hold without.
@@ -95,6 +97,9 @@ func (m *accessor) ofCondition(c *condition) access {
 			return access{why: "a registry path as written"}
 		}
 		source = m.plan.foldedSource(source)
+	}
+	if m.avoid[source] {
+		return access{why: "a source that few rules need"}
 	}
 	var out access
 	for _, t := range c.texts {
@@ -249,4 +254,49 @@ func folded(texts []string) []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// A source that only few rules of a bucket are looked up in costs every event its folding and searching. They are
+// looked up elsewhere if that makes them candidates only a little more often.
+const (
+	fewRules    = 3
+	muchMore    = 0.03
+	smallBucket = 12 // rules; there is little to gain
+)
+
+// gather moves the accesses of formulas, one for each rule of a bucket, away from sources that few of them need.
+func (m *accessor) gather(formulas []ruleFormula, all []access) {
+	if len(all) < smallBucket {
+		return
+	}
+	needed := map[*textSource]int{}
+	for _, a := range all {
+		for _, s := range a.sources() {
+			needed[s]++
+		}
+	}
+	m.avoid = map[*textSource]bool{}
+	for s, n := range needed {
+		m.avoid[s] = n <= fewRules
+	}
+	for i, a := range all {
+		if !slices.ContainsFunc(a.sources(), func(s *textSource) bool { return m.avoid[s] }) {
+			continue
+		}
+		if other := m.access(formulas[i].condition); other.ok() && other.chance <= a.chance+muchMore {
+			all[i] = other
+		}
+	}
+	m.avoid = nil
+}
+
+// sources are where the lookups look, each once.
+func (d access) sources() []*textSource {
+	var out []*textSource
+	for _, l := range d.lookups {
+		if !slices.Contains(out, l.source) {
+			out = append(out, l.source)
+		}
+	}
+	return out
 }

@@ -153,6 +153,7 @@ func (b *indexer) bucket(rules []int, name string, named bool) *bucket {
 	out := &bucket{base: int32(b.index.entries)}
 	at := map[lookup]int32{}
 	var formulas []ruleFormula // parallel to out.rules
+	var accesses []access      // likewise
 	for _, i := range rules {
 		f := b.formulas[i]
 		if named {
@@ -162,12 +163,15 @@ func (b *indexer) bucket(rules []int, name string, named bool) *bucket {
 			continue
 		}
 		formulas = append(formulas, f)
-		n := int32(len(out.rules))
+		accesses = append(accesses, b.access.access(f.condition))
 		out.rules = append(out.rules, bucketRule{rule: int32(i)})
-		d := b.access.access(f.condition)
+	}
+	b.access.gather(formulas, accesses)
+	for i, d := range accesses {
+		n := int32(i)
 		if !d.ok() {
 			out.always = append(out.always, n)
-			b.index.why[i] = cmp.Or(d.why, "nothing to look up")
+			b.index.why[out.rules[n].rule] = cmp.Or(d.why, "nothing to look up")
 		}
 		for _, l := range d.lookups {
 			e, ok := at[l]
