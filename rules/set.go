@@ -135,17 +135,13 @@ func (s *Set) Match(e *event.Event, r *Result) {
 	r.view.release()
 }
 
-// MatchPlain is Match by the reference: expr's VM runs the program of every rule of the event's name. It defines
+// MatchPlain is Match by the reference: expr's VM runs the program of every rule, one after the other. It defines
 // the answer, and stays for tests and measurements; it is hundreds of times slower.
 func (s *Set) MatchPlain(e *event.Event, r *Result) {
 	r.Live, r.Shadow, r.Exceptions, r.OverBudget = r.Live[:0], r.Shadow[:0], r.Exceptions[:0], r.OverBudget[:0]
 	r.view.reset(e)
 	r.machine.env = &r.view
-	candidates, named := s.byName[r.view.foldedText(nameField)]
-	if !named {
-		candidates = s.every
-	}
-	for _, i := range candidates {
+	for i := range s.compiled {
 		s.matchRule(i, r)
 	}
 	r.view.release()
