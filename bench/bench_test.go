@@ -253,25 +253,27 @@ func BenchmarkPipelineMemory(b *testing.B) {
 // embedded one, in the same process: its work is in the numbers, and what a real broker and network take is
 // not. Joining the group is not timed: the time runs from the assignment to the last commit.
 func BenchmarkKafkaToKafka(b *testing.B) {
-	const partitions = 4
 	set := bundled(b)
-	workloads(b, func(b *testing.B, w workload) {
-		broker, err := embedded.Start(context.Background(), embedded.Config{
-			Topics: map[string]int32{"in": partitions}, MinSessionTimeout: time.Second})
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer broker.Close()
-		publish(b, broker, w.records, partitions)
-		var took time.Duration
-		run := 0
-		for b.Loop() {
-			run++
-			took += consume(b, broker, set, run, int64(len(w.records)), partitions)
-		}
-		perEvent(b, len(w.records)*b.N, took)
-		b.ReportMetric(0, "ns/op") // joining is in it
-	})
+	workloads(b, func(b *testing.B, w workload) { kafkaToKafka(b, set, w) })
+}
+
+func kafkaToKafka(b *testing.B, set *rules.Set, w workload) {
+	const partitions = 4
+	broker, err := embedded.Start(context.Background(), embedded.Config{
+		Topics: map[string]int32{"in": partitions}, MinSessionTimeout: time.Second})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer broker.Close()
+	publish(b, broker, w.records, partitions)
+	var took time.Duration
+	run := 0
+	for b.Loop() {
+		run++
+		took += consume(b, broker, set, run, int64(len(w.records)), partitions)
+	}
+	perEvent(b, len(w.records)*b.N, took)
+	b.ReportMetric(0, "ns/op") // joining is in it
 }
 
 // publish writes records to the topic in, a host always to the same partition.
