@@ -21,7 +21,7 @@ const (
 	processVersion = 1
 )
 
-// Changes appends to dst what changed since the last Committed or Rollback: one value for each key that is not
+// Changes appends to dst what changed since the last Seal, Committed or Rollback: one value for each key that is not
 // what it was, and none for what came and went. They stand in the order of the last change, which Restore
 // needs to find the same order of eviction.
 func (s *State) Changes(dst []Change) []Change {
@@ -111,7 +111,7 @@ func appendValue(b []byte, n *Node) []byte {
 func (s *State) decodeValue(b []byte, n *Node) error {
 	r := reader{rest: string(b)} // one copy, which the texts are cut from and does not outlive the call
 	if v := r.byte(); v != processVersion && r.err == nil {
-		return fmt.Errorf("written in format %d, this engine reads up to %d", v, processVersion)
+		return &FormatError{Format: int(v), Reads: processVersion}
 	}
 	f := r.uvarint()
 	if f&^flagsKnown != 0 {
@@ -157,6 +157,24 @@ func (s *State) decodeValue(b []byte, n *Node) error {
 	n.proc.User = s.internText(user)
 	n.proc.Container = s.internContainer(container)
 	return nil
+}
+
+// FormatError says that something was written by a later release than this one can read.
+type FormatError struct{ Format, Reads int }
+
+func (e *FormatError) Error() string {
+	return fmt.Sprintf("written in format %d, this engine reads up to %d", e.Format, e.Reads)
+}
+
+// Snapshot appends to dst everything the state holds, in the order of the last change: what a changelog holds
+// after compaction.
+func (s *State) Snapshot(dst []Change) []Change {
+	nodes := s.all(func(*Node) bool { return true })
+	bySeq(nodes)
+	for _, n := range nodes {
+		dst = append(dst, Change{Key: appendKey(nil, n.name()), Value: appendValue(nil, n)})
+	}
+	return dst
 }
 
 var errBroken = errors.New("broken or cut short")

@@ -1,7 +1,8 @@
 package state
 
-// journal remembers what the nodes that changed since the last commit were before, so that Rollback can restore
-// them and Changes can tell what became of them. Its size is that of one commit interval.
+// journal remembers what the nodes that changed in one commit interval were before it, so that Rollback can
+// restore them and Changes can tell what became of them. A State has one for the interval that runs, and one
+// for the interval whose commit is under way.
 type journal struct {
 	entries []entry
 	// gone are the nodes removed since the last commit, by name: when one of that name comes again it takes the
@@ -34,6 +35,12 @@ func (j *journal) begin(s *State) {
 	for i := range j.entries {
 		j.entries[i].node.entry = 0
 	}
+	j.clear()
+	j.seq, j.at = s.seq, s.clock
+}
+
+// clear lets go of everything but a moderate amount of memory.
+func (j *journal) clear() {
 	clear(j.entries)
 	j.entries = j.entries[:0]
 	if cap(j.entries) > keepEntries {
@@ -44,7 +51,6 @@ func (j *journal) begin(s *State) {
 	} else {
 		clear(j.gone)
 	}
-	j.seq, j.at = s.seq, s.clock
 }
 
 // change notes that n, which exists, is about to change, and makes it the newest of its class. It is called
@@ -93,21 +99,65 @@ func (s *State) create(h *host, pid, id int64) *Node {
 	return n
 }
 
-// Committed says that everything up to now is durable: it is what Rollback goes back to from here on.
-func (s *State) Committed() { s.journal.begin(s) }
+// Seal ends the commit interval that runs: its changes, which Changes has told, are on their way, and the next
+// interval begins. Committed ends the one sealed, and has to be called before the next Seal.
+func (s *State) Seal() {
+	if s.sealed != nil {
+		panic("state: sealed twice without a commit in between")
+	}
+	for i := range s.journal.entries {
+		s.journal.entries[i].node.entry = 0
+	}
+	j := s.journal
+	s.sealed = &j
+	s.journal = s.spare
+	s.spare = journal{}
+	s.journal.begin(s)
+}
+
+// Committed says that everything up to the last Seal, or without one up to now, is durable: it is what
+// Rollback goes back to from here on.
+func (s *State) Committed() {
+	if s.sealed == nil {
+		s.journal.begin(s)
+		return
+	}
+	// The nodes in it may be in the running interval's journal by now, so their entry is not its any more.
+	s.spare, s.sealed = *s.sealed, nil
+	s.spare.clear()
+}
 
 // Rollback restores the state, partition time included, to what it was at the last Committed, or at the last
-// RestoreDone. It costs a walk over the whole table, as it is for the rare case of a commit in doubt.
+// RestoreDone: the interval that runs is undone, then the one sealed. It costs a walk over the whole table, as
+// it is for the rare case of a commit in doubt.
 func (s *State) Rollback() {
-	nodes := s.all(func(n *Node) bool { return n.entry == 0 })
-	for i := range s.journal.entries {
-		e := &s.journal.entries[i]
-		if e.existed {
-			*e.node = e.before
-			nodes = append(nodes, e.node)
+	first := &s.journal
+	sealed := make(map[*Node]struct{})
+	if s.sealed != nil {
+		first = s.sealed
+		for i := range first.entries {
+			sealed[first.entries[i].node] = struct{}{}
 		}
 	}
-	s.seq, s.clock = s.journal.seq, s.journal.at
+	nodes := s.all(func(n *Node) bool {
+		_, older := sealed[n]
+		return n.entry == 0 && !older
+	})
+	undo := func(j *journal, unless map[*Node]struct{}) {
+		for i := range j.entries {
+			e := &j.entries[i]
+			if _, older := unless[e.node]; e.existed && !older {
+				*e.node = e.before
+				nodes = append(nodes, e.node)
+			}
+		}
+	}
+	undo(first, nil)
+	if s.sealed != nil {
+		undo(&s.journal, sealed) // what the sealed interval knows is older
+	}
+	s.seq, s.clock = first.seq, first.at
+	s.sealed = nil
 	if err := s.rebuild(nodes); err != nil {
 		panic("state: rollback to a state that never was: " + err.Error())
 	}

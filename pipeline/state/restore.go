@@ -8,7 +8,7 @@ import "fmt"
 // did not write, and for a version that this code does not know; the state is of no use then.
 func (s *State) Restore(c Change) error {
 	if !s.restoring {
-		if len(s.journal.entries) > 0 {
+		if len(s.journal.entries) > 0 || s.sealed != nil {
 			return fmt.Errorf("restore: the state has uncommitted changes")
 		}
 		s.restoring = true

@@ -30,7 +30,9 @@ type State struct {
 	// classes order the nodes with fields by their last change, oldest first in eviction order.
 	classes [classCount]*simplelru.LRU[*Node, struct{}]
 
-	journal   journal
+	journal   journal  // of the commit interval that runs
+	sealed    *journal // of the one whose commit is under way; nil when there is none
+	spare     journal  // memory for the next
 	restoring bool
 	stats     Stats
 
