@@ -34,22 +34,24 @@ type Batch struct {
 	Changes []state.Change
 	// StateLost says that the state was thrown away in this batch: Changes are relative to an empty state.
 	StateLost bool
-	Next      int64  // the input position after everything in the batch
-	Set       string // hash of the rule set that the batch was evaluated with
+	Records   int         // input records in the batch, rejects included
+	Next      int64       // the input position after everything in the batch
+	Set       string      // hash of the rule set that the batch was evaluated with
+	Clock     state.Clock // of the state after the batch, which Changes do not carry
 }
 
 // building is the batch in the making and the memory of its outputs. It is owned by the partition's
-// goroutine and reused: everything a Batch points to is overwritten after its commit.
+// goroutine, by Commit while that is under way, and reused: everything a Batch points to is overwritten after its
+// commit.
 type building struct {
 	Batch
-	records int       // records taken in, rejects included
 	moved   bool      // the position moved, by records or without
 	began   time.Time // when the first of either came
 	bytes   arena
 	headers []Header
 }
 
-func (b *building) empty() bool { return b.records == 0 && !b.moved }
+func (b *building) empty() bool { return b.Records == 0 && !b.moved }
 
 // reset empties the batch for the next one. What it pointed to is let go: the slices stay as long as the largest
 // batch, and its bytes would live on in their tails.
@@ -62,7 +64,7 @@ func (b *building) reset() {
 	b.Signals, b.Shadow, b.Rejects = b.Signals[:0], b.Shadow[:0], b.Rejects[:0]
 	b.Changes = b.Changes[:0]
 	b.StateLost = false
-	b.records, b.moved = 0, false
+	b.Records, b.moved = 0, false
 	b.headers = b.headers[:0]
 	b.bytes.reset()
 }

@@ -20,34 +20,109 @@ type Committer interface {
 // not known any more, so a new Partition has to start at the stored position.
 var ErrDead = errors.New("the partition stopped after a failed commit")
 
-// commit hands the batch out. On success the state keeps what the batch did to it; on failure the state goes
-// back to the last commit and the partition is dead.
+// ErrRewound is in the error of a Commit that keeps the state in a changelog and knows, or will read there
+// before the partition runs again, how far it got. The partition then goes back to its last commit, state and
+// position, instead of being dead: it may be run again by a source that starts at Next.
+var ErrRewound = errors.New("the partition went back to its last commit")
+
+var errNoAnswer = errors.New("the commit ended without an answer")
+
+// flight is a commit under way.
+type flight struct {
+	b     *building
+	start time.Time
+	saved counts // as of the batch's end
+	bound *bound
+	tally *tally
+	done  chan error // closed without a value when Commit did not return
+}
+
+// commit hands the batch out, after the one before it has landed. In Run it goes on at once, and the outcome is
+// seen by a later land; otherwise it waits.
 func (p *Partition) commit(ctx context.Context, out Committer) error {
-	b := &p.batch
+	if err := p.land(true); err != nil {
+		return err
+	}
+	b := p.batch
 	if b.empty() {
 		return nil
 	}
 	p.at(StageCommit, b.Next-1)
-	start := p.engine.now()
 	b.Changes = p.state.Changes(b.Changes[:0])
-	if err := out.Commit(ctx, &b.Batch); err != nil {
-		p.dead = true
-		p.state.Rollback()
-		return fmt.Errorf("commit %s/%d up to offset %d: %w", p.tp.Topic, p.tp.Partition, b.Next, err)
+	b.Clock = p.state.Clock()
+	f := &flight{b: b, start: p.engine.now(), saved: p.counts, bound: p.bound, tally: p.bound.take(), done: make(chan error, 1)}
+	f.saved.state = p.stateStats()
+	p.state.Seal()
+	p.flight, p.batch, p.spare = f, p.spare, nil
+	if !p.ahead {
+		f.done <- out.Commit(ctx, &b.Batch)
+		return p.land(true)
 	}
-	p.state.Committed()
-	p.next = b.Next
-	p.afterCommit(start, p.engine.now())
-	b.reset()
+	go func() {
+		defer close(f.done)
+		f.done <- out.Commit(ctx, &b.Batch)
+	}()
 	return nil
 }
 
+// land takes in the outcome of the commit under way, if there is one; wait says whether to wait for it. On
+// success the state keeps what the batch did to it; on failure state, counts and position go back to the last
+// commit, and what was begun since is dropped.
+func (p *Partition) land(wait bool) error {
+	f := p.flight
+	if f == nil {
+		return nil
+	}
+	var err error
+	answered := true
+	if wait {
+		err, answered = <-f.done
+	} else {
+		select {
+		case err, answered = <-f.done:
+		default:
+			return nil
+		}
+	}
+	if !answered {
+		err = errNoAnswer
+	}
+	p.flight = nil
+	if err == nil {
+		p.state.Committed()
+		p.next = f.b.Next
+		p.saved = f.saved
+		p.afterCommit(f, p.engine.now())
+		f.b.reset()
+		p.spare = f.b
+		return nil
+	}
+	err = fmt.Errorf("commit %s/%d up to offset %d: %w", p.tp.Topic, p.tp.Partition, f.b.Next, err)
+	// A state that was thrown away in between is not what Rollback goes back to.
+	p.dead = !errors.Is(err, ErrRewound) || f.b.StateLost || p.batch.StateLost
+	p.state.Rollback()
+	p.rewind()
+	f.b.reset()
+	p.spare = f.b
+	return err
+}
+
+// rewind drops what was begun since the last commit. The state has been rolled back.
+func (p *Partition) rewind() {
+	p.batch.reset()
+	p.bound = nil // with what it counted
+	p.counts = p.saved
+	p.position = p.next
+	p.timestamp = p.state.Clock().Record
+}
+
 // afterCommit publishes what the batch counted: counters become visible once what they count is durable.
-func (p *Partition) afterCommit(start, acked time.Time) {
+func (p *Partition) afterCommit(f *flight, acked time.Time) {
+	f.saved.Committed++
 	p.counts.Committed++
-	p.engine.publish(p)
-	p.meters.commit(start, acked)
+	p.engine.publish(p, f)
+	p.meters.commit(f.start, acked)
 	if p.live {
-		p.meters.latency(&p.batch.Batch, acked)
+		p.meters.latency(&f.b.Batch, acked)
 	}
 }

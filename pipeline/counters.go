@@ -60,12 +60,18 @@ func (p *Partition) Counters() Counters {
 		Signals: p.counts.Signals, ShadowSignals: p.counts.Shadow,
 		RuleMatches: maps.Clone(p.counts.matches), Lineage: lineageOf(&stats),
 	}
-	if p.bound != nil {
-		for i, n := range p.bound.matches {
+	add := func(b *bound, t *tally) {
+		for i, n := range t.matches {
 			if n > 0 {
-				c.RuleMatches[p.bound.rules[i].ID] += n
+				c.RuleMatches[b.rules[i].ID] += n
 			}
 		}
+	}
+	if f := p.flight; f != nil {
+		add(f.bound, f.tally)
+	}
+	if p.bound != nil {
+		add(p.bound, p.bound.tally)
 	}
 	return c
 }
@@ -82,10 +88,9 @@ func (e *Engine) Counters() Counters {
 	return c
 }
 
-// publish adds what the partition counted since its last commit to the engine's totals and to the metrics.
-func (e *Engine) publish(p *Partition) {
-	was, now := p.meters.published, p.counts
-	now.state = p.stateStats()
+// publish adds what the batch of a commit that landed counted to the engine's totals and to the metrics.
+func (e *Engine) publish(p *Partition, f *flight) {
+	was, now := p.meters.published, f.saved
 	p.meters.publish(was, now)
 	p.meters.published = now
 
@@ -102,24 +107,25 @@ func (e *Engine) publish(p *Partition) {
 	t.Lineage.Reused += after.Reused - before.Reused
 	t.Lineage.Ambiguous += after.Ambiguous - before.Ambiguous
 	t.Lineage.NoHost += after.NoHost - before.NoHost
-	if b := p.bound; b != nil && b.dirty {
+	if f.tally.dirty {
 		if t.RuleMatches == nil {
 			t.RuleMatches = make(map[string]int64)
 		}
-		b.publish(e.metrics, p.counts.matches, t.RuleMatches)
+		f.tally.publish(f.bound.rules, e.metrics, p.counts.matches, t.RuleMatches)
 	}
+	f.bound.spare = f.tally
 }
 
 // publish moves the counts of rules to the metrics and the totals, and starts them at 0 again. Labels are
 // looked up here, once per rule and commit, and only for rules that did something.
-func (b *bound) publish(m *Metrics, own, totals map[string]int64) {
+func (b *tally) publish(all []*rules.Rule, m *Metrics, own, totals map[string]int64) {
 	mode := func(r *rules.Rule) string {
 		if r.Shadow {
 			return "shadow"
 		}
 		return "live"
 	}
-	for i, r := range b.rules {
+	for i, r := range all {
 		if n := b.matches[i]; n > 0 {
 			own[r.ID] += n
 			totals[r.ID] += n
@@ -142,7 +148,7 @@ func (b *bound) publish(m *Metrics, own, totals map[string]int64) {
 		b.costs.Clear()
 	}
 	for x, n := range b.exceptions {
-		r := b.rules[x.Rule]
+		r := all[x.Rule]
 		m.Exceptions.WithLabelValues(r.ID, r.Source.Exceptions[x.Exception].Name.Value).Add(float64(n))
 	}
 	clear(b.exceptions)

@@ -97,6 +97,8 @@ func (e *Engine) Partition(tp TopicPartition, cluster string) *Partition {
 		hosts:    make(map[string]string),
 		position: -1,
 		next:     -1,
+		batch:    new(building),
+		spare:    new(building),
 		meters:   e.metrics.forPartition(tp),
 	}
 	p.counts.matches = make(map[string]int64)

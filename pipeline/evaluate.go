@@ -15,7 +15,13 @@ type bound struct {
 	matched []event.MatchedRule // by index into rules
 	hash    []byte              // for the header spoor-policy-set; shared by all outputs, never written
 
-	// What was counted since the last publish, by index into rules.
+	clock  func() time.Duration // for the costs of rules
+	*tally                      // of the batch in the making
+	spare  *tally               // of one that was published: empty
+}
+
+// tally is what the rules did in one batch, by index into rules.
+type tally struct {
 	matches    []int64
 	signals    []int64
 	overBudget []int64
@@ -24,19 +30,35 @@ type bound struct {
 	costs      *rules.Profile // of sampled events
 }
 
+func newTally(set *rules.Set, clock func() time.Duration) *tally {
+	n := len(set.Rules())
+	return &tally{
+		matches: make([]int64, n), signals: make([]int64, n), overBudget: make([]int64, n),
+		exceptions: make(map[rules.ExceptionHit]int64), costs: rules.NewProfile(set, clock),
+	}
+}
+
+// take ends the tally of a batch and begins that of the next.
+func (b *bound) take() *tally {
+	t := b.tally
+	b.tally, b.spare = b.spare, nil
+	if b.tally == nil {
+		b.tally = newTally(b.set, b.clock)
+	}
+	return t
+}
+
 func bind(set *rules.Set, now func() time.Time) *bound {
 	all := set.Rules()
 	start := now()
+	clock := func() time.Duration { return now().Sub(start) }
 	b := &bound{
-		set:        set,
-		rules:      all,
-		matched:    make([]event.MatchedRule, len(all)),
-		hash:       []byte(set.Hash()),
-		matches:    make([]int64, len(all)),
-		signals:    make([]int64, len(all)),
-		overBudget: make([]int64, len(all)),
-		exceptions: make(map[rules.ExceptionHit]int64),
-		costs:      rules.NewProfile(set, func() time.Duration { return now().Sub(start) }),
+		set:     set,
+		rules:   all,
+		matched: make([]event.MatchedRule, len(all)),
+		hash:    []byte(set.Hash()),
+		clock:   clock,
+		tally:   newTally(set, clock),
 	}
 	for i, r := range all {
 		b.matched[i] = event.MatchedRule{
@@ -51,7 +73,7 @@ func bind(set *rules.Set, now func() time.Time) *bound {
 func (p *Partition) pin() {
 	set := p.engine.set.Load()
 	if p.bound == nil || p.bound.set != set {
-		// What the old set counted is published with the commit that ended its last batch.
+		// What the old set counted is with the commit that ended its last batch.
 		p.bound = bind(set, p.engine.now)
 	}
 	p.batch.Set = set.Hash()

@@ -57,13 +57,20 @@ type Partition struct {
 	sink    sink
 	hosts   map[string]string
 
-	batch    building
-	position int64 // after the last record taken in; -1 before the first
-	next     int64 // after the last committed batch; -1 before the first
+	batch    *building
+	spare    *building // empty; nil while its batch is in flight
+	flight   *flight   // the commit under way; nil when there is none
+	position int64     // after the last record taken in; -1 before the first
+	next     int64     // after the last committed batch; -1 before the first
+	saved    counts    // as of the last commit
+	// lostOnce says that the next batch begins with the state thrown away, which it has to tell.
+	lostOnce bool
 	// timestamp is the last record's: for rejects of records that could not be read.
 	timestamp int64
 	dead      bool
 	live      bool // in Run: latency is measured
+	ahead     bool // in Run: the next batch begins while the last one commits
+	restored  bool // the state came from a changelog
 	stage     Stage
 	look      Look
 
@@ -99,7 +106,8 @@ func (p *Partition) Run(ctx context.Context, src Source, out Committer) error {
 		context.AfterFunc(drain, func() { t.Stop() })
 	})
 	defer stop()
-	p.live = true
+	p.live, p.ahead = true, true
+	defer func() { p.ahead = false }()
 	p.engine.enter(p)
 	defer p.engine.leave(p)
 
@@ -111,7 +119,7 @@ func (p *Partition) Run(ctx context.Context, src Source, out Committer) error {
 		if err == nil {
 			continue
 		}
-		if p.dead {
+		if p.dead || errors.Is(err, ErrRewound) {
 			return err
 		}
 		// The source ended, was told to end, or failed: what was processed is whole and can be committed.
@@ -135,12 +143,15 @@ func (p *Partition) Step(ctx context.Context, f Fetch, out Committer) error {
 	return p.step(ctx, ctx, f, out)
 }
 
-// Flush commits the batch if there is anything in it.
+// Flush commits the batch if there is anything in it, and returns when nothing is under way any more.
 func (p *Partition) Flush(ctx context.Context, out Committer) error {
 	if p.dead {
 		return ErrDead
 	}
-	return p.commit(ctx, out)
+	if err := p.commit(ctx, out); err != nil {
+		return err
+	}
+	return p.land(true)
 }
 
 // ctxEvery is how many records may be processed after the context ended.
@@ -151,6 +162,9 @@ func (p *Partition) step(ctx, commitCtx context.Context, f Fetch, out Committer)
 		return ErrDead
 	}
 	cfg := &p.engine.cfg
+	if err := p.land(false); err != nil {
+		return err
+	}
 	for i := range f.Records {
 		if i%ctxEvery == 0 && ctx.Err() != nil {
 			return ctx.Err()
@@ -164,8 +178,8 @@ func (p *Partition) step(ctx, commitCtx context.Context, f Fetch, out Committer)
 		p.process(r)
 		p.position = r.Offset + 1
 		p.batch.Next = p.position
-		p.batch.records++
-		if p.batch.records >= cfg.CommitRecords || p.batch.bytes.size >= cfg.CommitBytes {
+		p.batch.Records++
+		if p.batch.Records >= cfg.CommitRecords || p.batch.bytes.size >= cfg.CommitBytes {
 			if err := p.commit(commitCtx, out); err != nil {
 				return err
 			}
@@ -190,6 +204,7 @@ func (p *Partition) begin() {
 	if p.batch.empty() {
 		p.batch.began = p.engine.now()
 		p.batch.TopicPartition = p.tp
+		p.batch.StateLost, p.lostOnce = p.lostOnce, false
 		p.pin()
 	}
 }
@@ -271,7 +286,7 @@ func (p *Partition) at(stage Stage, offset int64) {
 
 // coldStart says that the partition begins in the middle of its log and remembers nothing of what was before.
 func (p *Partition) coldStart(r *Record) {
-	if p.lineage == nil || r.Offset == 0 {
+	if p.lineage == nil || r.Offset == 0 || p.restored {
 		return
 	}
 	p.engine.metrics.ColdStarts.Inc()

@@ -34,7 +34,7 @@ const maxDetail = 1 << 10
 // reject appends the record to the rejects, cut to fit, and counts and logs it. Whether anything publishes
 // rejects is the Committer's; the position moves on either way.
 func (p *Partition) reject(r *Record, stage Stage, fault *event.Error) {
-	b := &p.batch
+	b := p.batch
 	detail := clip(fault.Detail, maxDetail)
 	from := len(b.headers)
 	b.header(HeaderReason, []byte(fault.Reason))

@@ -65,7 +65,7 @@ func (p *Partition) emitMode(r *Record, matched []int, shadow bool, out *[]Outpu
 
 // emitOne appends one signal of primary that names the rules of matched.
 func (p *Partition) emitOne(r *Record, primary int, matched []int, shadow bool, out *[]Output) *event.Error {
-	s, b := &p.sink, &p.batch
+	s, b := &p.sink, p.batch
 	s.build(&p.ev, p.bound, primary, matched)
 	if err := p.fit(r, primary); err != nil {
 		return err
@@ -105,7 +105,7 @@ func (p *Partition) emitOne(r *Record, primary int, matched []int, shadow bool, 
 
 // identify makes what all signals of the record share.
 func (p *Partition) identify(r *Record) {
-	s, b := &p.sink, &p.batch
+	s, b := &p.sink, p.batch
 	s.key = b.bytes.copy(r.Key)
 	s.id = strconv.AppendInt(append(s.id[:0], p.idPrefix...), r.Offset, 10)
 	s.signalID = b.bytes.copy(s.id)

@@ -3,6 +3,7 @@ package pipelinetest
 import (
 	"context"
 	"runtime"
+	"sync"
 
 	"spoor/pipeline"
 )
@@ -68,11 +69,19 @@ type Pipeline struct {
 // Start runs a new process - a new engine, a new partition, nothing remembered - from the stored position to
 // the end of the log, or until trouble strikes. It returns whether it died, or else the error of Run.
 //
-// A death is runtime.Goexit on the partition's goroutine: no code of the pipeline runs after it but deferred
-// functions, which see no panic, and everything the process had in memory is abandoned.
+// A death is runtime.Goexit on the goroutine that it strikes, the partition's or that of its commit: no code of
+// the pipeline runs on it any more but deferred functions, which see no panic, and everything the process had in
+// memory is abandoned. When a commit dies the partition may still turn over what it has in memory; nothing of that
+// gets out, because the commit under way never lands.
 func (p *Pipeline) Start(t Trouble) (died bool, err error) {
-	passed := 0
+	var mu sync.Mutex
+	passed, dead := 0, false
 	strike := func(at Point) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if dead {
+			runtime.Goexit()
+		}
 		if at != t.Point {
 			return nil
 		}
@@ -80,6 +89,7 @@ func (p *Pipeline) Start(t Trouble) (died bool, err error) {
 			return nil
 		}
 		if t.Err == nil {
+			dead = true
 			runtime.Goexit()
 		}
 		return t.Err
@@ -93,15 +103,43 @@ func (p *Pipeline) Start(t Trouble) (died bool, err error) {
 		_ = strike(pointOf(l.Stage))
 	}
 	p.Partition = p.Engine(cfg).Partition(pipeline.TopicPartition{Topic: Topic, Partition: 0}, "")
+	out := &mortal{Committer: Committer{Broker: p.Broker, At: strike}, mu: &mu, dead: &dead}
 	done := make(chan struct{})
-	died = true
 	go func() {
 		defer close(done)
-		err = p.Partition.Run(context.Background(), p.Broker.Source(p.Size), &Committer{Broker: p.Broker, At: strike})
-		died = false
+		err = p.Partition.Run(context.Background(), p.Broker.Source(p.Size), out)
 	}()
 	<-done
-	return died, err
+	// A commit that is under way when the partition dies goes on to its next point.
+	mu.Lock()
+	died = dead
+	dead = true
+	mu.Unlock()
+	out.wait.Wait()
+	if died {
+		return true, nil
+	}
+	return false, err
+}
+
+// mortal is the Committer of a process: it does nothing after its death, and can be waited for.
+type mortal struct {
+	Committer
+	mu   *sync.Mutex
+	dead *bool // guarded by mu
+	wait sync.WaitGroup
+}
+
+func (c *mortal) Commit(ctx context.Context, b *pipeline.Batch) error {
+	c.mu.Lock()
+	if *c.dead {
+		c.mu.Unlock()
+		runtime.Goexit()
+	}
+	c.wait.Add(1)
+	c.mu.Unlock()
+	defer c.wait.Done()
+	return c.Committer.Commit(ctx, b)
 }
 
 // Topic is the name of the input topic of every Pipeline.
