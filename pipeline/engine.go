@@ -102,6 +102,7 @@ func (e *Engine) Partition(tp TopicPartition, cluster string) *Partition {
 		meters:   e.metrics.forPartition(tp),
 	}
 	p.counts.matches = make(map[string]int64)
+	p.saved = p.counts
 	p.forget()
 	return p
 }

@@ -22,11 +22,11 @@ func (p *Partition) Restored(next int64, clock state.Clock) error {
 // MoveTo sets the position at which the next Run's source starts, and leaves the state as it is.
 func (p *Partition) MoveTo(next int64) { p.next, p.position = next, next }
 
-// Discard throws the state away because it does not belong to the position where the partition goes on. The
-// next batch says so with StateLost.
-func (p *Partition) Discard() {
+// Discard throws the state away. With tell, because it does not belong to the position where the partition goes on:
+// the next batch says so with StateLost. Without, because it is to be restored from the beginning.
+func (p *Partition) Discard(tell bool) {
 	p.forget()
-	p.restored, p.lostOnce = false, true
+	p.restored, p.lostOnce = false, tell
 }
 
 // Snapshot is everything the state holds, and its clock. The partition must not be running.

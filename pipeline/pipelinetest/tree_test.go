@@ -27,10 +27,11 @@ var mayImport = map[string][]string{
 	"rules/sigma":           {"rules/policy"},
 	"rules/secl":            {"rules/policy"},
 	"pipeline":              {"pipeline/event", "pipeline/state", "enrich", "rules"},
-	"pipeline/kafka":        {"pipeline", "pipeline/event", "pipeline/state"},
+	"pipeline/changelog":    {"pipeline", "pipeline/state"},
+	"pipeline/kafka":        {"pipeline", "pipeline/changelog", "pipeline/event", "pipeline/state"},
 	"pipeline/file":         {"pipeline", "pipeline/event", "pipeline/state"},
 	"pipeline/embedded":     {"pipeline", "pipeline/event", "pipeline/state"},
-	"pipeline/pipelinetest": {"pipeline", "pipeline/event", "pipeline/state"},
+	"pipeline/pipelinetest": {"pipeline", "pipeline/changelog", "pipeline/event", "pipeline/state"},
 	"rules/ruletest":        {"pipeline", "rules", "enrich", "pipeline/event", "pipeline/state"},
 	// The command may import everything but the benchmarks, and nothing imports it.
 	"cmd/engine": {"*"},

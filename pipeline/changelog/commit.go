@@ -1,0 +1,176 @@
+package changelog
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"spoor/pipeline"
+)
+
+// Replica is what a member remembers of a partition's changelog, beside the pipeline.Partition whose state it is:
+// how far that state reflects it. It is owned by whoever owns the Partition, and kept with it over generations.
+type Replica struct {
+	position int64 // everything committed before it is in the state; -1: nothing is known
+	marker   Marker
+	marked   bool      // there is a marker
+	whole    bool      // a restore has reached its end
+	at       time.Time // when that was so
+	stale    bool      // the state was discarded, which the next commit tells
+}
+
+// NewReplica is that of a Partition with empty state.
+func NewReplica() *Replica { return &Replica{position: -1} }
+
+// Committer commits the batches of one partition: changelog, marker and input offset are one transaction; with
+// Inside, so are the outputs, which else are acknowledged before it. Open makes it, and a failed Commit ends its
+// use. It is owned by the partition's goroutine, and by Commit while that is under way.
+type Committer struct {
+	Log Log
+	// Inside says that outputs are part of the transaction.
+	Inside bool
+	// Aborted, when set, is told why a transaction did not commit, or was in doubt.
+	Aborted func(cause error)
+
+	replica  *Replica
+	producer Producer
+	clock    func() time.Time
+}
+
+// Commit implements pipeline.Committer. It returns nil when the transaction is known to have committed.
+//
+// After an error the outcome is in doubt, and it is never decided from memory: the open transaction is ended by
+// Init, then the marker is read. At the batch's end, the commit had succeeded. At its start it had not, and the
+// partition goes back there (pipeline.ErrRewound). Anything else is ErrForeign. When the outcome cannot be read,
+// because the generation is over or ctx ends, the partition goes back too, and Open reads what became of it.
+func (c *Committer) Commit(ctx context.Context, b *pipeline.Batch) error {
+	if b.Records == 0 && len(b.Changes) == 0 && !b.StateLost {
+		return nil // only the position moved, over records that are not for consumers: they are as quickly skipped again
+	}
+	r := c.replica
+	m := Marker{Sequence: r.marker.Sequence + 1, Next: b.Next, Set: b.Set, Clock: b.Clock, Producer: c.producer}
+	end, err := c.transaction(ctx, b, &m)
+	if err == nil {
+		r.committed(end, m, c.clock())
+		return nil
+	}
+	if c.Aborted != nil {
+		c.Aborted(err)
+	}
+	committed, err := c.resolve(ctx, &m, err)
+	if committed {
+		return nil
+	}
+	return err
+}
+
+func (r *Replica) committed(end int64, m Marker, now time.Time) {
+	r.position, r.marker, r.marked, r.whole, r.stale, r.at = end, m, true, true, false, now
+}
+
+// transaction is one commit. The position is that behind the transaction in the changelog.
+func (c *Committer) transaction(ctx context.Context, b *pipeline.Batch, m *Marker) (position int64, err error) {
+	var gone []Record
+	if b.StateLost {
+		if gone, err = c.tombstones(ctx); err != nil {
+			return 0, err
+		}
+	}
+	if err := c.Log.Publish(ctx, b, c.Inside); err != nil {
+		return 0, err
+	}
+	records := gone
+	for _, ch := range b.Changes {
+		records = append(records, Record(ch))
+	}
+	records = append(records, m.record())
+	if position, err = c.Log.Append(ctx, records); err != nil {
+		return 0, err
+	}
+	if err := c.Log.SendOffset(ctx, b.Next, m.metadata()); err != nil {
+		return 0, err
+	}
+	if err := c.Log.End(ctx); err != nil {
+		return 0, err
+	}
+	return position + 1, nil // the transaction's own end takes an offset
+}
+
+// tombstones are for every key that the changelog holds: the state was thrown away, and what it was is known
+// there only. It reads the partition, which is rare: the engine failed on a record, or an operator moved back.
+func (c *Committer) tombstones(ctx context.Context) ([]Record, error) {
+	first, end, err := c.Log.Bounds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := liveKeys(ctx, c.Log, first, end)
+	if err != nil {
+		return nil, err
+	}
+	records := make([]Record, len(keys))
+	for i, k := range keys {
+		records[i] = Record{Key: []byte(k)}
+	}
+	return records, nil
+}
+
+// liveKeys are the keys of changes that have a value, sorted.
+func liveKeys(ctx context.Context, log Log, first, end int64) ([]string, error) {
+	live := make(map[string]struct{})
+	_, err := log.Read(ctx, first, end, func(key, value []byte) error {
+		switch {
+		case isMarker(key):
+		case value == nil:
+			delete(live, string(key))
+		default:
+			live[string(key)] = struct{}{}
+		}
+		return nil
+	})
+	return slices.Sorted(maps.Keys(live)), err
+}
+
+// resolve decides a commit in doubt. The error is never nil unless it had committed.
+func (c *Committer) resolve(ctx context.Context, m *Marker, cause error) (committed bool, err error) {
+	undecided := func(err error) error {
+		return fmt.Errorf("%w: %w, and what became of it is not known: %w", pipeline.ErrRewound, cause, err)
+	}
+	r := c.replica
+	if err := c.Log.Owned(ctx); err != nil {
+		return false, undecided(err)
+	}
+	producer, err := c.Log.Init(ctx)
+	if err != nil {
+		return false, undecided(err)
+	}
+	_, end, err := c.Log.Bounds(ctx)
+	if err != nil {
+		return false, undecided(err)
+	}
+	last := r.marker
+	if r.position > end {
+		return false, fmt.Errorf("%w: it ends at %d, before position %d: %w", ErrForeign, end, r.position, cause)
+	}
+	_, err = c.Log.Read(ctx, max(r.position, 0), end, func(key, value []byte) error {
+		if !isMarker(key) {
+			return nil
+		}
+		var err error
+		last, err = decodeMarker(value)
+		return err
+	})
+	switch {
+	case err != nil:
+		return false, undecided(err)
+	case last == *m:
+		r.committed(end, *m, c.clock())
+		c.producer = producer
+		return true, nil
+	case last == r.marker:
+		r.position = end
+		return false, fmt.Errorf("%w: %w", pipeline.ErrRewound, cause)
+	}
+	return false, fmt.Errorf("%w: commit %d up to offset %d, after %d of ours: %w", ErrForeign, last.Sequence, last.Next, r.marker.Sequence, cause)
+}

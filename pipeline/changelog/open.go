@@ -1,0 +1,224 @@
+package changelog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"spoor/pipeline"
+	"spoor/pipeline/state"
+)
+
+// warmFor is how long a replica that nobody updated can be caught up by reading the rest: after delete.retention.ms,
+// an hour, the tombstones of what it still remembers may be gone.
+const warmFor = 30 * time.Minute
+
+// Cause says why a partition starts where it does.
+type Cause string
+
+// The causes: the rows of the start table.
+const (
+	AtMarker   Cause = "marker"           // where the state is
+	AtOffset   Cause = "offset"           // there is no marker: the group's offset, with empty state
+	AtFallback Cause = "none"             // neither: where the config says, with empty state
+	Forwards   Cause = "moved_forwards"   // the group's offset was moved by somebody else; the state is kept
+	Backwards  Cause = "moved_backwards"  // likewise; the state is of the future, and is discarded
+	MarkerLost Cause = "changelog_lost"   // there is no marker, and the group's offset says that there was one
+	Disagrees  Cause = "offset_disagrees" // the group's offset names another marker than there is: the marker counts
+)
+
+// Start is where a partition starts.
+type Start struct {
+	Next int64 // the input position
+	Cause
+	Offset   int64 // the group's; -1 when there is none
+	Metadata string
+	Marker   int64 // the marker's position; -1 when there is none
+	Records  int64 // changelog records that were read
+	Warm     bool  // the state was kept, and at most the rest was read
+}
+
+// Options are what Open needs beside the Log.
+type Options struct {
+	Inside   bool // see Committer
+	Aborted  func(cause error)
+	Clock    func() time.Time                     // nil: time.Now
+	Fallback func(context.Context) (int64, error) // where to start without an offset and a marker
+	Progress func(position, end int64)            // called now and then while the changelog is read; may be nil
+	Every    int64                                // records between two calls of Progress
+}
+
+// Open takes a partition over: it ends what transaction is open, brings p, whose replica is r, to where the
+// changelog is, and decides where p starts. P keeps what it has when that is still true of the changelog: nothing
+// is read when the changelog ends where r left it, else only what came after. After an error p and r may be
+// given to Open again, and a restore goes on where it was, unless the error is a *state.FormatError.
+func Open(ctx context.Context, log Log, p *pipeline.Partition, r *Replica, o Options) (*Committer, Start, error) {
+	now := o.Clock
+	if now == nil {
+		now = time.Now
+	}
+	start := Start{Offset: -1, Marker: -1}
+	producer, err := log.Init(ctx)
+	if err != nil {
+		return nil, start, fmt.Errorf("take the partition over: %w", err)
+	}
+	first, end, err := log.Bounds(ctx)
+	if err != nil {
+		return nil, start, fmt.Errorf("find the changelog's end: %w", err)
+	}
+	start.Warm = !r.stale && r.position >= first && r.position <= end && now().Sub(r.at) < warmFor
+	was := *r
+	if !start.Warm {
+		r.discard(p, first)
+	}
+	if err := r.read(ctx, log, p, end, &o, &start); err != nil {
+		return nil, start, err
+	}
+	if start.Warm && (r.marker.Sequence < was.marker.Sequence || was.marked && !r.marked) {
+		// It is another changelog that happens to be long enough.
+		start.Warm = false
+		r.discard(p, first)
+		if err := r.read(ctx, log, p, end, &o, &start); err != nil {
+			return nil, start, err
+		}
+	}
+	r.at = now()
+	if err := r.start(ctx, log, p, &o, &start); err != nil {
+		return nil, start, err
+	}
+	return &Committer{Log: log, Inside: o.Inside, Aborted: o.Aborted, replica: r, producer: producer, clock: now}, start, nil
+}
+
+// discard begins a restore from the changelog's first offset.
+func (r *Replica) discard(p *pipeline.Partition, first int64) {
+	p.Discard(false)
+	*r = Replica{position: first}
+}
+
+// read brings p to the changelog's position end.
+func (r *Replica) read(ctx context.Context, log Log, p *pipeline.Partition, end int64, o *Options, start *Start) error {
+	if r.position == end && r.whole {
+		return nil
+	}
+	r.whole = false
+	var fault error // of a record: reading again gives it again
+	n := int64(0)
+	position, err := log.Read(ctx, r.position, end, func(key, value []byte) error {
+		n++
+		if o.Progress != nil && o.Every > 0 && n%o.Every == 0 {
+			o.Progress(n, end)
+		}
+		if !isMarker(key) {
+			fault = p.Restore(state.Change{Key: key, Value: value})
+			return fault
+		}
+		if value == nil {
+			r.marker, r.marked = Marker{}, false
+			return nil
+		}
+		var m Marker
+		if m, fault = decodeMarker(value); fault == nil {
+			r.marker, r.marked = m, true
+		}
+		return fault
+	})
+	start.Records += n
+	if fault != nil {
+		r.position = -1
+		return fmt.Errorf("restore the state: %w", fault)
+	}
+	r.position = max(r.position, position)
+	if err != nil {
+		return fmt.Errorf("read the changelog: %w", err)
+	}
+	if err := p.Restored(r.marker.Next, r.marker.Clock); err != nil {
+		r.position = -1
+		return fmt.Errorf("restore the state: %w", err)
+	}
+	r.whole = true
+	return nil
+}
+
+// start decides where p starts: the start table. Whether the log holds that position is the source's to find out.
+func (r *Replica) start(ctx context.Context, log Log, p *pipeline.Partition, o *Options, s *Start) (err error) {
+	if s.Offset, s.Metadata, err = log.Committed(ctx); err != nil {
+		return fmt.Errorf("fetch the group's offset: %w", err)
+	}
+	ours := hasMarker(s.Metadata)
+	switch {
+	case !r.marked && s.Offset < 0:
+		if s.Next, err = o.Fallback(ctx); err != nil {
+			return fmt.Errorf("find where to start: %w", err)
+		}
+		s.Cause = AtFallback
+	case !r.marked:
+		s.Next, s.Cause = s.Offset, AtOffset
+		if ours {
+			s.Cause = MarkerLost
+		}
+	default:
+		s.Marker, s.Next, s.Cause = r.marker.Next, r.marker.Next, AtMarker
+		switch {
+		case s.Offset < 0, s.Offset == r.marker.Next:
+		case ours:
+			s.Cause = Disagrees
+		case s.Offset > r.marker.Next:
+			s.Next, s.Cause = s.Offset, Forwards
+		default:
+			s.Next, s.Cause = s.Offset, Backwards
+			p.Discard(true)
+			r.stale = true
+		}
+	}
+	if !r.marked {
+		p.Discard(s.Records > 0) // changes without a marker are nobody's state
+	}
+	p.MoveTo(s.Next)
+	return nil
+}
+
+// Kept is a partition with its replica: what a member keeps over generations, and gives up when it is of no use any
+// more. The zero value is a partition that is not there yet. It is owned by one goroutine at a time.
+type Kept struct {
+	partition *pipeline.Partition
+	replica   *Replica
+}
+
+// Run opens the partition, making it first when there is none, and runs it once over the source that source
+// returns for its start. The error is that of pipeline.Partition.Run, or of Open. After ErrRewound, ctx's own error
+// and errors of Open, Run may be called again and goes on with what there is; after others it begins anew.
+func (k *Kept) Run(ctx context.Context, log Log, fresh func() *pipeline.Partition, source func(Start) pipeline.Source, o Options) error {
+	if k.partition == nil {
+		k.partition, k.replica = fresh(), NewReplica()
+	}
+	c, start, err := Open(ctx, log, k.partition, k.replica, o)
+	if err != nil {
+		return err
+	}
+	err = k.partition.Run(ctx, source(start), c)
+	if err != nil && err != ctx.Err() && !errors.Is(err, pipeline.ErrRewound) {
+		k.Close()
+	}
+	return err
+}
+
+// Partition is the partition; nil when there is none.
+func (k *Kept) Partition() *pipeline.Partition { return k.partition }
+
+// Restored says whether the state is whole, and how many processes it remembers: what is lost when another member
+// gets the partition.
+func (k *Kept) Restored() (processes int, whole bool) {
+	if k.partition == nil || !k.replica.whole {
+		return 0, false
+	}
+	return k.partition.Processes(), true
+}
+
+// Close gives up what is kept.
+func (k *Kept) Close() {
+	if k.partition != nil {
+		k.partition.Close()
+	}
+	*k = Kept{}
+}

@@ -1,0 +1,355 @@
+package pipelinetest_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"spoor/pipeline"
+	"spoor/pipeline/changelog"
+	"spoor/pipeline/event"
+	"spoor/pipeline/pipelinetest"
+	"spoor/rules"
+	"spoor/rules/policy"
+)
+
+// tiny are bounds so small that nearly every event evicts.
+func tiny() pipeline.Config {
+	cfg := pipeline.DefaultConfig()
+	cfg.EngineVersion = "v0"
+	cfg.CommitInterval = 1 << 62 // batches end by records: with the log's positions, whatever happens
+	cfg.CommitRecords = 5
+	cfg.State.MaxNodes = 4
+	cfg.State.MaxAncestors, cfg.Enrich.MaxAncestors = 3, 3
+	cfg.State.ExitedTTL, cfg.State.TouchInterval = 20*time.Second, 5*time.Second
+	return cfg
+}
+
+// otherSet differs from compile's in what it matches and in its hash.
+func otherSet(tb testing.TB) *rules.Set {
+	tb.Helper()
+	p, diags := policy.LoadFS(fstest.MapFS{"test.yaml": {Data: []byte(crashPolicy + `
+  - id: child_of_anyone
+    expression: evt.name == "exec" and process.parent.executable.name != ""
+    severity: critical
+`)}})
+	if p == nil {
+		tb.Fatal(diags)
+	}
+	set, diags := rules.Compile(p)
+	if set == nil {
+		tb.Fatal(diags)
+	}
+	return set
+}
+
+// world is one scenario: records, a config, policies that change with the position, and what an undisturbed run
+// makes of them.
+type world struct {
+	member pipelinetest.Member
+	want   *pipelinetest.Cluster
+	state  string
+}
+
+// rough is traffic with records that could not be read, and with times at which processes expire.
+func rough(r *rand.Rand, n int) []pipeline.Record {
+	records := traffic(r, n)
+	later := int64(0)
+	for i := range records {
+		if r.IntN(12) == 0 {
+			later += 15_000 + r.Int64N(20_000)
+		}
+		records[i].Timestamp += later
+		if r.IntN(15) == 0 {
+			records[i].Fault, records[i].Timestamp = &event.Error{Reason: event.ReasonCorruptRecord, Detail: "rough"}, 0
+		}
+	}
+	return records
+}
+
+func newWorld(tb testing.TB, r *rand.Rand, cfg pipeline.Config, inside bool, records []pipeline.Record, sets ...*rules.Set) *world {
+	tb.Helper()
+	w := &world{member: pipelinetest.Member{
+		Config: cfg, Inside: inside,
+		Engine: func(cfg pipeline.Config) *pipeline.Engine { return pipeline.New(cfg, sets[0], nil) },
+		Reload: func(e *pipeline.Engine, position int64) { e.Swap(sets[int(position/11)%len(sets)]) },
+	}}
+	w.want = pipelinetest.NewCluster(records...)
+	calm := w.member
+	calm.Cluster, calm.Kept = w.want, new(changelog.Kept)
+	if died, err := calm.Live(); died || err != nil {
+		tb.Fatal(died, err)
+	}
+	w.state = pipelinetest.Describe(calm.Kept.Partition(), calm.Kept.Partition().Next())
+	w.member.Cluster = pipelinetest.NewCluster(records...)
+	if r != nil {
+		w.member.Size = func() int { return 1 + r.IntN(25) }
+	}
+	return w
+}
+
+// same holds what the disturbed run left against the undisturbed one.
+func (w *world) same() error {
+	got := w.member.Cluster
+	for _, c := range []struct {
+		kind      string
+		want, got []pipeline.Output
+	}{
+		{"signal", w.want.Signals(), got.Signals()},
+		{"shadow signal", w.want.Shadow(), got.Shadow()},
+		{"reject", w.want.Rejects(), got.Rejects()},
+	} {
+		if !w.member.Inside {
+			if err := sameRepeated(c.want, c.got); err != nil {
+				return fmt.Errorf("%s: %w", c.kind, err)
+			}
+			continue
+		}
+		if len(c.want) != len(c.got) {
+			return fmt.Errorf("%d %ss, should be %d", len(c.got), c.kind, len(c.want))
+		}
+		for i := range c.want {
+			if text(c.want[i]) != text(c.got[i]) {
+				return fmt.Errorf("%s %d\n%s\nshould be\n%s", c.kind, i, text(c.got[i]), text(c.want[i]))
+			}
+		}
+	}
+	state, err := w.member.State()
+	if err != nil {
+		return err
+	}
+	if state != w.state {
+		return fmt.Errorf("the state is\n%s\nshould be\n%s", state, w.state)
+	}
+	wantNext, wantMeta := w.want.Offset()
+	if next, meta := got.Offset(); next != wantNext || meta != wantMeta {
+		return fmt.Errorf("the group's offset is %d %q, should be %d %q", next, meta, wantNext, wantMeta)
+	}
+	return nil
+}
+
+func text(o pipeline.Output) string {
+	return fmt.Sprintf("%q %s %q %d %d", o.Key, o.Value, o.Headers, o.Timestamp, o.Offset)
+}
+
+// sameRepeated is equality but for repeats.
+func sameRepeated(want, got []pipeline.Output) error {
+	count := make(map[string]int)
+	for _, o := range want {
+		count[text(o)] = 0
+	}
+	for _, o := range got {
+		if _, ok := count[text(o)]; !ok {
+			return fmt.Errorf("should not be: %s", text(o))
+		}
+		count[text(o)]++
+	}
+	for o, n := range count {
+		if n == 0 {
+			return fmt.Errorf("lost: %s", o)
+		}
+	}
+	return nil
+}
+
+var ops = []pipelinetest.Op{pipelinetest.OpInit, pipelinetest.OpBounds, pipelinetest.OpRead, pipelinetest.OpCommitted, pipelinetest.OpPublish,
+	pipelinetest.OpAppend, pipelinetest.OpSendOffset, pipelinetest.OpEnd, pipelinetest.OpOwned}
+
+var whens = []pipelinetest.When{pipelinetest.Before, pipelinetest.Middle, pipelinetest.After}
+
+var errBroken = errors.New("broken pipe")
+
+// anyStrike is trouble somewhere.
+func anyStrike(r *rand.Rand) pipelinetest.Strike {
+	if r.IntN(4) == 0 {
+		return pipelinetest.Strike{Point: pipelinetest.Points()[r.IntN(6)], Nth: 1 + r.IntN(40)}
+	}
+	s := pipelinetest.Strike{Op: ops[r.IntN(len(ops))], When: whens[r.IntN(len(whens))], Nth: 1 + r.IntN(8)}
+	if r.IntN(2) == 0 {
+		s.Err = errBroken
+	}
+	return s
+}
+
+// Every request of every commit and of every start, before, in the middle and after: the process dies there, or the
+// request fails there. What is published, remembered and committed is that of an undisturbed run.
+func TestExactlyOnceAtEveryStep(t *testing.T) {
+	sets := []*rules.Set{compile(t), otherSet(t)}
+	records := rough(rand.New(rand.NewPCG(4, 4)), 37)
+	for _, inside := range []bool{true, false} {
+		for _, op := range ops {
+			for _, when := range whens {
+				for _, cause := range []error{nil, errBroken} {
+					t.Run(fmt.Sprintf("inside=%v/%s/%s/%v", inside, op, when, cause), func(t *testing.T) {
+						struck := 0
+						for nth := 1; nth <= 12; nth++ {
+							w := newWorld(t, nil, tiny(), inside, records, sets...)
+							first := pipelinetest.Strike{Op: op, When: when, Nth: nth, Err: cause}
+							// A commit in doubt makes the requests that only doubt makes.
+							doubt := pipelinetest.Strike{Op: pipelinetest.OpEnd, When: pipelinetest.After, Nth: 2, Err: errBroken}
+							died, err := w.member.Live(first, doubt)
+							if err != nil {
+								t.Fatalf("strike %d: %v", nth, err)
+							}
+							if died {
+								struck++
+								if died, err := w.member.Live(); died || err != nil {
+									t.Fatal(died, err)
+								}
+							}
+							if err := w.same(); err != nil {
+								t.Fatalf("strike %d: %v", nth, err)
+							}
+						}
+						twoHalves := op == pipelinetest.OpRead || op == pipelinetest.OpPublish || op == pipelinetest.OpAppend
+						if cause == nil && struck == 0 && (when != pipelinetest.Middle || twoHalves) {
+							t.Error("nothing was struck: the step is not passed")
+						}
+					})
+				}
+			}
+		}
+	}
+}
+
+// schedules is how many random schedules each mode runs; SPOOR_SCHEDULES sets it, SPOOR_SEED the first seed.
+func schedules(t *testing.T) (first, n uint64) {
+	n = 300
+	if s := os.Getenv("SPOOR_SCHEDULES"); s != "" {
+		v, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n = v
+	}
+	if s := os.Getenv("SPOOR_SEED"); s != "" {
+		v, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first = v
+	}
+	return first, n
+}
+
+// Random schedules: lives that end in deaths and failures of any request, transactions that time out, zombies that
+// wake up when another has taken over, changelogs compacted in between, policies reloaded, warm members and cold
+// ones, and bounds so small that processes are evicted all the time.
+func TestRandomSchedules(t *testing.T) {
+	sets := []*rules.Set{compile(t), otherSet(t)}
+	first, n := schedules(t)
+	for _, inside := range []bool{true, false} {
+		t.Run(fmt.Sprintf("inside=%v", inside), func(t *testing.T) {
+			t.Logf("seeds %d to %d", first, first+n-1)
+			deaths, zombies, repeats := 0, 0, 0
+			for seed := first; seed < first+n; seed++ {
+				d, z, w, err := schedule(t, seed, inside, sets)
+				if err != nil {
+					t.Fatalf("seed %d: %v", seed, err)
+				}
+				deaths, zombies = deaths+d, zombies+z
+				repeats += len(w.member.Cluster.Signals()) - len(w.want.Signals())
+			}
+			t.Logf("%d deaths, %d zombies, %d repeated signals", deaths, zombies, repeats)
+			if deaths == 0 || zombies == 0 || inside != (repeats == 0) {
+				t.Error("the schedules do not strike where it matters")
+			}
+		})
+	}
+}
+
+func schedule(tb testing.TB, seed uint64, inside bool, sets []*rules.Set) (deaths, zombies int, w *world, err error) {
+	r := rand.New(rand.NewPCG(seed, 11))
+	cfg := tiny()
+	cfg.CommitRecords = 1 + r.IntN(12)
+	cfg.State.MaxNodes = 1 + r.IntN(8)
+	cfg.PerRule = r.IntN(4) == 0
+	w = newWorld(tb, r, cfg, inside, rough(r, 20+r.IntN(60)), sets...)
+	m := &w.member
+	for life := 0; ; life++ {
+		if life > 0 && r.IntN(2) == 0 {
+			m.Cluster.Compact(r.IntN(2) == 0)
+		}
+		if r.IntN(3) == 0 {
+			m.Cluster.TimeOut()
+		}
+		var strikes []pipelinetest.Strike
+		for range r.IntN(4) {
+			if life < 12 {
+				strikes = append(strikes, anyStrike(r))
+			}
+		}
+		if life < 12 && r.IntN(4) == 0 {
+			// It stands still somewhere, another takes over, and it wakes up when that one is done or dead.
+			z := pipelinetest.Strike{Op: ops[r.IntN(len(ops)-1)], When: whens[r.IntN(len(whens))], Nth: 1 + r.IntN(6),
+				Held: make(chan struct{}), Hold: make(chan struct{})}
+			over := make(chan error, 1)
+			zombie := *m
+			zombie.Size = nil // r is not for two
+			zombie.Rejoin = r.IntN(2) == 0
+			go func() {
+				_, err := zombie.Live(z)
+				over <- err
+			}()
+			select {
+			case <-z.Held:
+				zombies++
+				if died, err := m.Live(strikes...); died {
+					deaths++
+				} else if err != nil {
+					return deaths, zombies, w, err
+				}
+				close(z.Hold)
+				if err := <-over; err != nil && !pipelinetest.Lost(err) {
+					return deaths, zombies, w, fmt.Errorf("the zombie: %w", err)
+				}
+			case err := <-over:
+				if err != nil {
+					return deaths, zombies, w, err
+				}
+			}
+			continue
+		}
+		died, err := m.Live(strikes...)
+		if err != nil {
+			return deaths, zombies, w, err
+		}
+		if !died {
+			break
+		}
+		deaths++
+	}
+	return deaths, zombies, w, w.same()
+}
+
+// The harness must see what it is there to see: a member that keeps its state and loses a commit's changes.
+func TestSchedulesSee(t *testing.T) {
+	w := newWorld(t, nil, tiny(), true, traffic(rand.New(rand.NewPCG(6, 6)), 40), compile(t))
+	if died, err := w.member.Live(pipelinetest.Strike{Op: pipelinetest.OpEnd, When: pipelinetest.After, Nth: 4}); !died || err != nil {
+		t.Fatal(died, err)
+	}
+	w.member.Cluster.LoseChangelog()
+	var causes []changelog.Cause
+	w.member.Opened = func(s changelog.Start) { causes = append(causes, s.Cause) }
+	if died, err := w.member.Live(); died || err != nil {
+		t.Fatal(died, err)
+	}
+	if fmt.Sprint(causes) != "[changelog_lost]" {
+		t.Errorf("causes %v", causes)
+	}
+	if w.same() == nil {
+		t.Error("a lost changelog is not seen")
+	}
+	for _, o := range w.want.Signals() {
+		if bytes.Contains(o.Value, []byte(`"ancestors"`)) {
+			return
+		}
+	}
+	t.Error("no signal has ancestors")
+}
