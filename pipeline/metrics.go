@@ -63,6 +63,16 @@ type Metrics struct {
 	OffsetCommitSeconds prometheus.Histogram
 	Retries             *prometheus.CounterVec // request
 
+	// The changelog.
+	TransactionSeconds prometheus.Histogram
+	TransactionAborts  *prometheus.CounterVec // cause
+	ChangelogRecords   prometheus.Counter
+	ChangelogBytes     prometheus.Counter
+	RestoreSeconds     prometheus.Histogram
+	RestoreChanges     prometheus.Counter
+	RestoreLeft        *prometheus.GaugeVec   // topic, partition
+	Starts             *prometheus.CounterVec // cause
+
 	table []metricRow
 }
 
@@ -132,6 +142,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m.ProduceSeconds = b.histograms("produce_seconds", "Time until a produce request was acknowledged. kind is signal, shadow or reject.", requestBuckets, "kind")
 	m.OffsetCommitSeconds = b.histogram("offset_commit_seconds", "Time of an offset commit request.", requestBuckets)
 	m.Retries = b.counters("retries_total", "Requests sent again after an error.", "request")
+	m.TransactionSeconds = b.histogram("transaction_end_seconds", "Time of the request that ends a transaction.", requestBuckets)
+	m.TransactionAborts = b.counters("transaction_aborts_total", "Transactions that did not commit, or were in doubt until the marker was read. cause is generation_lost, fenced, producer_state, broker_error, cut_off or no_answer.", "cause")
+	m.ChangelogRecords = b.counter("changelog_records_total", "Records written to the changelog, markers included.")
+	m.ChangelogBytes = b.counter("changelog_bytes_total", "Bytes of their keys and values, before compression.")
+	m.RestoreSeconds = b.histogram("restore_seconds", "Time of reading a partition's changelog.", gapBuckets)
+	m.RestoreChanges = b.counter("restore_changes_total", "Records read from the changelog.")
+	m.RestoreLeft = b.gauges("restore_left_offsets", "Offsets of the changelog that a restore under way has still to read.", tp...)
+	m.Starts = b.counters("partition_starts_total", "Starts of partitions with a changelog. cause is marker, none (nothing was known), offset (empty state at the group's offset), changelog_lost (likewise, but there was a state once), moved_forwards or moved_backwards (somebody else set the group's offset; backwards discards the state) or offset_disagrees (the marker counts).", "cause")
 	return m
 }
 

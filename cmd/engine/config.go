@@ -23,6 +23,7 @@ type Config struct {
 	MaxSignalSize  Bytes         `yaml:"max_signal_size" doc:"longer signals lose ancestors, then their command lines, else become rejects"`
 	CommitInterval time.Duration `yaml:"commit_interval" doc:"longest time between two commits of a partition that has records"`
 	CommitRecords  int           `yaml:"commit_records" doc:"most records in one commit"`
+	Delivery       string        `yaml:"delivery" enum:"at_least_once,exactly_once" doc:"exactly_once publishes in the transaction that stores state and offset (needs state.changelog): consumers that read committed see each signal once"`
 	Kafka          KafkaConfig   `yaml:"kafka"`
 	State          StateConfig   `yaml:"state"`
 	Admin          AdminConfig   `yaml:"admin"`
@@ -78,6 +79,7 @@ type SASLConfig struct {
 
 // StateConfig bounds what a partition remembers.
 type StateConfig struct {
+	Changelog     bool          `yaml:"changelog" doc:"keep the state in the topic GROUP.INPUT.spoor-state, so that it survives restarts and rebalances; the topic is created when it is missing"`
 	MaxNodes      int           `yaml:"max_nodes" doc:"processes remembered per partition"`
 	MaxSize       Bytes         `yaml:"max_size" doc:"memory of the processes of a partition"`
 	MaxAncestors  int           `yaml:"max_ancestors" doc:"longest chain of ancestors given to an event"`
@@ -121,6 +123,7 @@ func DefaultConfig() Config {
 	p, k := pipeline.DefaultConfig(), kafka.DefaultConfig()
 	return Config{
 		Signals:        "per_event",
+		Delivery:       k.Delivery,
 		Lineage:        p.Lineage,
 		UnknownFields:  "ignore",
 		MaxRecordSize:  Bytes(p.MaxRecordBytes),
@@ -145,6 +148,7 @@ func DefaultConfig() Config {
 			FetchBytes:        Bytes(k.FetchBytes),
 		},
 		State: StateConfig{
+			Changelog:     k.Changelog,
 			MaxNodes:      p.State.MaxNodes,
 			MaxSize:       Bytes(p.State.MaxBytes),
 			MaxAncestors:  p.Enrich.MaxAncestors,
@@ -182,6 +186,7 @@ func (c *Config) Cluster() kafka.Config {
 		Brokers: k.Brokers, ClientID: k.ClientID, TLS: kafka.TLS(k.TLS),
 		SASL: kafka.SASL{Mechanism: k.SASL.Mechanism, Username: k.SASL.Username,
 			Password: kafka.Secret(k.SASL.Password), PasswordFile: k.SASL.PasswordFile},
+		Changelog: c.State.Changelog, Delivery: c.Delivery,
 		Group: k.Group, Input: k.Input, Output: k.Output, Reject: k.Reject, Shadow: k.Shadow,
 		Start: k.Start, OutOfRange: k.OutOfRange, OnCorrupt: k.OnCorrupt,
 		Partitioner: k.Partitioner, Compression: k.Compression, CreateTopics: kafka.CreateTopics(k.CreateTopics),

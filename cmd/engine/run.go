@@ -80,6 +80,9 @@ func (a *app) runEngine(ctx context.Context, cfg Config) error {
 	}
 	ready := func() error {
 		if !member.Status().Ready {
+			if n := member.Status().Restoring; n > 0 {
+				return fmt.Errorf("reading the state of %d partitions from the changelog", n)
+			}
 			return errors.New("not yet joined the consumer group")
 		}
 		return nil

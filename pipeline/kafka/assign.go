@@ -72,6 +72,7 @@ const originalKey = " partitions="
 type committedRow struct {
 	offset   int64
 	original int
+	metadata string
 }
 
 // committed reads the group's offsets of all partitions of the input topic. Partitions without one are
@@ -97,8 +98,8 @@ func (c *client) committed(ctx context.Context, count int) (map[int32]committedR
 			return nil, fmt.Errorf("fetch offset of partition %d: %w", p.Partition, p.Error)
 		}
 		if p.CommittedOffset >= 0 {
-			row := committedRow{offset: p.CommittedOffset}
-			if rest, ok := strings.CutPrefix(p.Metadata, offsetMetadata+originalKey); ok {
+			row := committedRow{offset: p.CommittedOffset, metadata: p.Metadata}
+			if _, rest, ok := strings.Cut(p.Metadata, originalKey); ok && strings.HasPrefix(p.Metadata, offsetMetadata) {
 				row.original, _ = strconv.Atoi(rest) // a number we do not understand is none
 			}
 			rows[int32(p.Partition)] = row

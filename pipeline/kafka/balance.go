@@ -22,7 +22,8 @@ type sticky struct {
 	mu         sync.Mutex
 	generation int32 // of owned; -1 none
 	owned      []int32
-	shared     int // how many partitions this member shared out as leader of the last join; 0 when it was none
+	warmth     map[int32]int // of owned: processes remembered and one, 0 for what would have to be restored
+	shared     int           // how many partitions this member shared out as leader of the last join; 0 when it was none
 }
 
 func newSticky(topic string) *sticky { return &sticky{topic: topic, generation: -1} }
@@ -34,6 +35,13 @@ func (s *sticky) assigned(generation int32, partitions []int32) {
 	s.generation = generation
 	s.owned = append(s.owned[:0], partitions...)
 	slices.Sort(s.owned)
+}
+
+// warm notes how much of what this member had would be lost if another got it.
+func (s *sticky) warm(warmth map[int32]int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.warmth = warmth
 }
 
 // takeShared says how many partitions this member shared out as leader since it was last asked.
@@ -53,7 +61,11 @@ func (s *sticky) ProtocolName() string { return protocolName }
 func (s *sticky) UserData() ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return encodeClaim(claim{s.generation, s.owned}), nil
+	c := claim{generation: s.generation, partitions: s.owned}
+	for _, p := range s.owned {
+		c.warmth = append(c.warmth, uint32(s.warmth[p]))
+	}
+	return encodeClaim(c), nil
 }
 
 // AssignGroups implements kafka.GroupBalancer.
@@ -90,9 +102,11 @@ func (s *sticky) AssignGroups(members []kafka.GroupMember, partitions []kafka.Pa
 type claim struct {
 	generation int32
 	partitions []int32
+	warmth     []uint32 // of each partition; a member of an earlier release does not say
 }
 
-const claimVersion = 1
+// claimVersion 2 added the warmth; what comes after a version's own fields is for later ones.
+const claimVersion = 2
 
 func encodeClaim(c claim) []byte {
 	b := []byte{claimVersion}
@@ -101,6 +115,9 @@ func encodeClaim(c claim) []byte {
 	for _, p := range c.partitions {
 		b = binary.BigEndian.AppendUint32(b, uint32(p))
 	}
+	for _, w := range c.warmth {
+		b = binary.BigEndian.AppendUint32(b, w)
+	}
 	return b
 }
 
@@ -108,7 +125,8 @@ func encodeClaim(c claim) []byte {
 func decodeClaim(b []byte) claim {
 	none := claim{generation: -1}
 	in := cursor{b: b}
-	if v := in.bytes(1); v == nil || v[0] < claimVersion {
+	v := in.bytes(1)
+	if v == nil || v[0] < 1 {
 		return none
 	}
 	c := claim{generation: int32(in.uint32())}
@@ -118,6 +136,14 @@ func decodeClaim(b []byte) claim {
 	}
 	for range n {
 		c.partitions = append(c.partitions, int32(in.uint32()))
+	}
+	if v[0] >= 2 {
+		if n*4 > int64(len(in.b)) {
+			return none
+		}
+		for range n {
+			c.warmth = append(c.warmth, in.uint32())
+		}
 	}
 	return c
 }
@@ -138,16 +164,21 @@ func share(claims map[string]claim, partitions []int32) map[string][]int32 {
 	}
 	sort.Strings(members)
 
-	// Who holds each partition: the latest generation, then the first member by name.
+	// Who holds each partition: the latest generation, then the warmest, then the first member by name.
 	type holder struct {
 		member     string
 		generation int32
+		warmth     uint32
 	}
 	holders := map[int32]holder{}
 	for _, m := range members {
-		for _, p := range claims[m].partitions {
-			if h, ok := holders[p]; !ok || claims[m].generation > h.generation {
-				holders[p] = holder{m, claims[m].generation}
+		for i, p := range claims[m].partitions {
+			c := holder{m, claims[m].generation, 0}
+			if i < len(claims[m].warmth) {
+				c.warmth = claims[m].warmth[i]
+			}
+			if h, ok := holders[p]; !ok || c.generation > h.generation || c.generation == h.generation && c.warmth > h.warmth {
+				holders[p] = c
 			}
 		}
 	}
@@ -170,6 +201,8 @@ func share(claims map[string]claim, partitions []int32) map[string][]int32 {
 			n++
 		}
 		keep := min(n, len(held[m]))
+		// What is given up is what is restored soonest.
+		sort.SliceStable(held[m], func(i, j int) bool { return holders[held[m][i]].warmth > holders[held[m][j]].warmth })
 		out[m] = held[m][:keep:keep]
 		free = append(free, held[m][keep:]...)
 	}

@@ -19,12 +19,16 @@ func TestShare(t *testing.T) {
 	}{
 		{"nobody", nil, []int32{0, 1}, map[string][]int32{}},
 		{"new members", map[string]claim{"a": {generation: -1}, "b": {generation: -1}}, []int32{2, 1, 0}, map[string][]int32{"a": {0, 1}, "b": {2}}},
-		{"more members than partitions", map[string]claim{"a": {}, "b": {3, []int32{0}}}, []int32{0}, map[string][]int32{"a": nil, "b": {0}}},
-		{"one joins", map[string]claim{"a": {1, []int32{0, 1, 2, 3}}, "b": {generation: -1}}, []int32{0, 1, 2, 3}, map[string][]int32{"a": {0, 1}, "b": {2, 3}}},
-		{"one left", map[string]claim{"a": {2, []int32{0, 1}}, "b": {2, []int32{2, 3}}}, []int32{0, 1, 2, 3, 4, 5}, map[string][]int32{"a": {0, 1, 4}, "b": {2, 3, 5}}},
-		{"the later generation is right", map[string]claim{"a": {1, []int32{0, 1}}, "b": {2, []int32{0, 1}}, "c": {2, []int32{2, 3}}}, []int32{0, 1, 2, 3, 4, 5},
+		{"more members than partitions", map[string]claim{"a": {}, "b": {3, []int32{0}, nil}}, []int32{0}, map[string][]int32{"a": nil, "b": {0}}},
+		{"one joins", map[string]claim{"a": {1, []int32{0, 1, 2, 3}, nil}, "b": {generation: -1}}, []int32{0, 1, 2, 3}, map[string][]int32{"a": {0, 1}, "b": {2, 3}}},
+		{"one left", map[string]claim{"a": {2, []int32{0, 1}, nil}, "b": {2, []int32{2, 3}, nil}}, []int32{0, 1, 2, 3, 4, 5}, map[string][]int32{"a": {0, 1, 4}, "b": {2, 3, 5}}},
+		{"the later generation is right", map[string]claim{"a": {1, []int32{0, 1}, nil}, "b": {2, []int32{0, 1}, nil}, "c": {2, []int32{2, 3}, nil}}, []int32{0, 1, 2, 3, 4, 5},
 			map[string][]int32{"a": {4, 5}, "b": {0, 1}, "c": {2, 3}}},
-		{"partitions that are gone", map[string]claim{"a": {1, []int32{7, 0}}}, []int32{0}, map[string][]int32{"a": {0}}},
+		{"the warm stay", map[string]claim{"a": {2, []int32{0, 1, 2, 3}, []uint32{0, 9, 0, 9}}, "b": {generation: -1}}, []int32{0, 1, 2, 3},
+			map[string][]int32{"a": {1, 3}, "b": {0, 2}}},
+		{"the warmer is right", map[string]claim{"a": {2, []int32{0, 1}, []uint32{0, 9}}, "b": {2, []int32{0, 1}, []uint32{9, 0}}}, []int32{0, 1},
+			map[string][]int32{"a": {1}, "b": {0}}},
+		{"partitions that are gone", map[string]claim{"a": {1, []int32{7, 0}, nil}}, []int32{0}, map[string][]int32{"a": {0}}},
 	}
 	for _, tt := range tests {
 		if got := share(tt.claims, tt.partitions); !equalShares(got, tt.want) {
@@ -152,7 +156,7 @@ func TestStickyThroughKafkaGo(t *testing.T) {
 }
 
 func TestClaims(t *testing.T) {
-	c := claim{7, []int32{1, 5}}
+	c := claim{7, []int32{1, 5}, []uint32{0, 300}}
 	if got := decodeClaim(encodeClaim(c)); !reflect.DeepEqual(got, c) {
 		t.Errorf("%v, want %v", got, c)
 	}

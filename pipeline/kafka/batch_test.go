@@ -39,7 +39,7 @@ func outputs(n int) []*pipeline.Output {
 func encodeBatch(t testing.TB, codec string, records []*pipeline.Output) []byte {
 	t.Helper()
 	var scratch []byte
-	raw, err := appendBatch(nil, &scratch, records, producerID{7, 1}, 3, &compressor{codec: codecs[codec]})
+	raw, err := appendBatch(nil, &scratch, records, producerID{7, 1}, 3, 0, &compressor{codec: codecs[codec]})
 	if err != nil {
 		t.Fatal(err)
 	}

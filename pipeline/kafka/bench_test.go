@@ -169,7 +169,7 @@ func BenchmarkEncode(b *testing.B) {
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := e.encode(records, producerID{1, 0}, 0); err != nil {
+				if _, err := e.encode(records, producerID{1, 0}, 0, 0); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -12,10 +12,11 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"spoor/pipeline"
+	"spoor/pipeline/changelog"
 )
 
 // offsetMetadata goes with every committed offset: it says that the engine committed it, not an operator.
-const offsetMetadata = "spoor/1"
+const offsetMetadata = changelog.MetadataPrefix
 
 // committer is one partition's pipeline.Committer in one generation: everything published first, then the
 // position. It is used by the partition's goroutine.

@@ -30,6 +30,15 @@ type Config struct {
 	Reject string
 	Shadow string
 
+	// Changelog keeps the state in a compacted topic beside the input's partitions, GROUP.INPUT.spoor-state, so that it
+	// survives restarts and rebalances: state, marker and input offset are one transaction. The topic is created when
+	// it is missing, and grown with the input.
+	Changelog bool `yaml:"changelog"`
+	// Delivery is at_least_once: outputs are acknowledged before the input position is stored, and may come twice with
+	// one id; or exactly_once: they are part of the changelog's transaction, and consumers that read committed see each
+	// once. Default at_least_once.
+	Delivery string `yaml:"delivery"`
+
 	// Start is where a group without committed offsets starts: earliest or latest. Default earliest. A
 	// partition that appears later starts at its beginning in any case.
 	Start string
@@ -124,6 +133,7 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.masked()), nil }
 func DefaultConfig() Config {
 	return Config{
 		ClientID:          "spoor",
+		Delivery:          "at_least_once",
 		Start:             "earliest",
 		OutOfRange:        "earliest",
 		OnCorrupt:         "pause",
@@ -155,6 +165,10 @@ func (c *Config) Validate() []error {
 		bad("group: a consumer group is needed")
 	}
 	errs = append(errs, c.validateTopics()...)
+	oneOf("delivery", c.Delivery, "at_least_once", "exactly_once")
+	if c.Delivery == "exactly_once" && !c.Changelog {
+		bad("delivery: exactly_once needs the changelog: its transactions are the changelog's")
+	}
 	oneOf("start", c.Start, "earliest", "latest")
 	oneOf("out_of_range", c.OutOfRange, "earliest", "latest", "fail")
 	oneOf("on_corrupt", c.OnCorrupt, "pause", "skip")
@@ -232,7 +246,12 @@ func (c *Config) validateTopics() []error {
 	if c.Shadow != "" && c.Shadow == c.Output {
 		errs = append(errs, fmt.Errorf("shadow: is the output topic %q: nobody could tell a shadow signal from a live one", c.Shadow))
 	}
-	for _, t := range []string{c.Input, c.Output, c.Reject, c.Shadow} {
+	for _, t := range []struct{ field, name string }{{"input", c.Input}, {"output", c.Output}, {"reject", c.Reject}, {"shadow", c.Shadow}} {
+		if t.name != "" && t.name == c.changelogTopic() {
+			errs = append(errs, fmt.Errorf("%s: %q is the changelog's topic", t.field, t.name))
+		}
+	}
+	for _, t := range []string{c.Input, c.Output, c.Reject, c.Shadow, c.changelogTopic()} {
 		if len(t) > 249 {
 			errs = append(errs, fmt.Errorf("a topic's name has at most 249 characters: %.40q", t))
 		}
@@ -244,7 +263,7 @@ func (c *Config) validateTopics() []error {
 func (c *Config) topics() []string {
 	var out []string
 	seen := map[string]bool{"": true}
-	for _, t := range []string{c.Input, c.Output, c.Reject, c.Shadow} {
+	for _, t := range []string{c.Input, c.Output, c.Reject, c.Shadow, c.changelogTopic()} {
 		if !seen[t] {
 			seen[t] = true
 			out = append(out, t)
@@ -252,6 +271,21 @@ func (c *Config) topics() []string {
 	}
 	return out
 }
+
+// changelogTopic is where the state is kept; "" when it is not.
+func (c *Config) changelogTopic() string {
+	if !c.Changelog {
+		return ""
+	}
+	return c.Group + "." + c.Input + ".spoor-state"
+}
+
+// transactionPrefix begins the transactional ids, which end in the input partition.
+func (c *Config) transactionPrefix() string { return c.Group + "." + c.Input + "." }
+
+// transactionTimeout is after how long a coordinator aborts a transaction that nobody ends: longer than a member
+// that is to be waited for may take.
+func (c *Config) transactionTimeout() time.Duration { return max(2*c.drainBudget(), time.Minute) }
 
 // drainBudget is how long a partition may take to finish its batch when it is revoked: heartbeats have
 // stopped by then, so it must be well inside both timeouts.

@@ -31,7 +31,7 @@ func recordBody(o *pipeline.Output, i int, timeDelta int64) int {
 
 // appendBatch appends a record batch of format v2 to dst, preceded by its size as a produce request wants
 // it. Scratch holds the uncompressed records between calls. The same arguments give the same bytes.
-func appendBatch(dst []byte, scratch *[]byte, records []*pipeline.Output, pid producerID, sequence int32, c *compressor) ([]byte, error) {
+func appendBatch(dst []byte, scratch *[]byte, records []*pipeline.Output, pid producerID, sequence int32, attributes uint16, c *compressor) ([]byte, error) {
 	first := records[0].Timestamp
 	last := first
 	body := (*scratch)[:0]
@@ -60,7 +60,7 @@ func appendBatch(dst []byte, scratch *[]byte, records []*pipeline.Output, pid pr
 	h := dst[start:]
 	be.PutUint32(h[12:], 0xffffffff) // leader epoch: unknown to producers
 	h[batchMagicAt] = 2
-	be.PutUint16(h[batchAttributesAt:], uint16(c.codec))
+	be.PutUint16(h[batchAttributesAt:], uint16(c.codec)|attributes)
 	be.PutUint32(h[batchLastDeltaAt:], uint32(len(records)-1))
 	be.PutUint64(h[batchFirstTimeAt:], uint64(first))
 	be.PutUint64(h[batchMaxTimeAt:], uint64(last))

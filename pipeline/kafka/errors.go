@@ -42,7 +42,8 @@ func lostGeneration(err error) bool {
 // badSequence are the answers to an idempotent produce that retrying the same bytes cannot cure: what the
 // broker knows of this producer is not what we know.
 func badSequence(err error) bool {
-	return isAny(err, kafka.OutOfOrderSequenceNumber, kafka.InvalidProducerEpoch, kafka.InvalidProducerIDMapping, kafka.UnknownProducerId, codeProducerFenced)
+	return isAny(err, kafka.OutOfOrderSequenceNumber, kafka.InvalidProducerEpoch, kafka.InvalidProducerIDMapping, kafka.UnknownProducerId, codeProducerFenced,
+		kafka.InvalidTransactionState, kafka.TransactionCoordinatorFenced)
 }
 
 // badRecord are the answers that depend on the records sent: retrying is no use, leaving one out is.
@@ -52,7 +53,7 @@ func badRecord(err error) bool {
 
 // denied are the answers that only an operator can change. They are retried, slowly: he may.
 func denied(err error) bool {
-	return isAny(err, kafka.TopicAuthorizationFailed, kafka.GroupAuthorizationFailed, kafka.ClusterAuthorizationFailed, kafka.SASLAuthenticationFailed)
+	return isAny(err, kafka.TopicAuthorizationFailed, kafka.GroupAuthorizationFailed, kafka.ClusterAuthorizationFailed, kafka.TransactionalIDAuthorizationFailed, kafka.SASLAuthenticationFailed)
 }
 
 // never is the permanent argument of retry for what ends only with its context.

@@ -10,6 +10,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"spoor/pipeline"
+	"spoor/pipeline/changelog"
 )
 
 // generation is the time between two rebalances: one set of partitions, one goroutine each, one that stores
@@ -28,11 +29,15 @@ type generation struct {
 	offsets *offsetWriter
 
 	mu   sync.Mutex
-	warm map[int32]runner // guarded by mu: what may go on in the next generation
+	warm map[int32]runner          // guarded by mu: what may go on in the next generation
+	kept map[int32]*changelog.Kept // guarded by mu: likewise, with a changelog
+
+	logs   int // partitions of the changelog
+	opened *openings
 }
 
 func newGeneration(m *Member, gen *kafka.Generation, stop context.CancelCauseFunc) *generation {
-	return &generation{m: m, gen: gen, stop: stop, done: make(chan struct{}), warm: map[int32]runner{}}
+	return &generation{m: m, gen: gen, stop: stop, done: make(chan struct{}), warm: map[int32]runner{}, kept: map[int32]*changelog.Kept{}}
 }
 
 // run is the generation. It returns when everything in it has ended; kafka-go waits for that.
@@ -70,24 +75,49 @@ func (g *generation) run(ctx, revoked context.Context, group *kafka.ConsumerGrou
 	starts, count, err := g.prepare(reading, partitions)
 	if err == nil {
 		go g.offsets.run()
-		err = g.settle(reading, starts)
+		if !m.cfg.Changelog {
+			err = g.settle(reading, starts)
+		}
 	}
-	if err == nil {
-		m.setStatus(func(s *Status) { s.Ready = true })
+	ready := func() {
+		m.setStatus(func(s *Status) { s.Ready, s.Restoring = true, 0 })
 		if !m.lostAt.IsZero() {
 			m.meters.RebalanceGap.Observe(time.Since(m.lostAt).Seconds())
+		}
+	}
+	if err == nil {
+		if m.cfg.Changelog {
+			g.opened = newOpenings(partitions, func(left int) { m.setStatus(func(s *Status) { s.Restoring = left }) }, ready)
+		} else {
+			ready()
 		}
 		m.log.Info("partitions assigned", "group", m.cfg.Group, "generation", g.gen.ID, "partitions", partitions)
 		var running sync.WaitGroup
 		running.Go(func() { g.watchGrowth(reading, count, end) })
 		for _, p := range partitions {
+			if m.cfg.Changelog {
+				k := m.kept[p]
+				delete(m.kept, p)
+				if k == nil {
+					k = new(changelog.Kept)
+				}
+				running.Go(func() { g.survivor(reading, p, k, starts[p]) })
+				continue
+			}
 			r := m.warm[p]
 			delete(m.warm, p)
 			running.Go(func() { g.partition(reading, p, starts[p].next, r) })
 		}
 		g.discardWarm()
 		running.Wait()
-		m.warm = g.warm
+		m.warm, m.kept = g.warm, g.kept
+		warmth := map[int32]int{}
+		for p, k := range m.kept {
+			if n, whole := k.Restored(); whole {
+				warmth[p] = n + 1
+			}
+		}
+		m.balancer.warm(warmth)
 	}
 	m.log.Info("generation over", "group", m.cfg.Group, "generation", g.gen.ID, "why", context.Cause(reading))
 
@@ -125,6 +155,16 @@ func (g *generation) prepare(ctx context.Context, partitions []int32) (starts ma
 		}
 		if len(partitions) > 0 {
 			count = max(count, int(partitions[len(partitions)-1])+1) // the leader may know more than our metadata
+		}
+		if m.cfg.Changelog {
+			// Before anything of new partitions is committed, there is where to.
+			g.logs, err = m.client.ensureChangelog(ctx, count)
+			if err != nil && (g.logs == 0 || !denied(err)) {
+				return err
+			}
+			if err != nil {
+				m.log.Error("new partitions of the input wait", "err", err)
+			}
 		}
 		if starts, g.offsets.metadata, err = m.client.starts(ctx, partitions, count); err != nil {
 			return err
@@ -165,6 +205,10 @@ func (g *generation) discardWarm() {
 	for p, r := range g.m.warm {
 		r.Close()
 		delete(g.m.warm, p)
+	}
+	for p, k := range g.m.kept {
+		k.Close()
+		delete(g.m.kept, p)
 	}
 }
 

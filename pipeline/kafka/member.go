@@ -12,6 +12,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"spoor/pipeline"
+	"spoor/pipeline/changelog"
 )
 
 // growthPoll is how often a member looks whether the input topic has more partitions.
@@ -45,7 +46,8 @@ type Member struct {
 	// warm are the partitions of the last generation that may go on in the next. It is owned by the goroutine
 	// of Run, and by the generation's while one is under way.
 	warm   map[int32]runner
-	lostAt time.Time // when the last generation ended; zero: there was none
+	kept   map[int32]*changelog.Kept // likewise, with a changelog
+	lostAt time.Time                 // when the last generation ended; zero: there was none
 
 	mu     sync.Mutex
 	status Status // guarded by mu
@@ -60,12 +62,14 @@ type Status struct {
 	Assigned   int
 	// Ready is set once the first assignment's positions are known, and stays.
 	Ready bool
+	// Restoring is how many of the assigned partitions are not ready yet: their changelog is being read.
+	Restoring int
 }
 
 // NewMember returns a member that has not joined. The engine's partitions are what it runs.
 func NewMember(cfg Config, engine *pipeline.Engine, log *slog.Logger) *Member {
 	return &Member{
-		cfg: cfg, engine: engine, log: log, meters: engine.Metrics(), growth: growthPoll, warm: map[int32]runner{},
+		cfg: cfg, engine: engine, log: log, meters: engine.Metrics(), growth: growthPoll, warm: map[int32]runner{}, kept: map[int32]*changelog.Kept{},
 		newRunner: func(tp pipeline.TopicPartition, cluster string) runner { return engine.Partition(tp, cluster) },
 	}
 }
@@ -107,6 +111,9 @@ func (m *Member) Run(ctx context.Context) error {
 		return err
 	}
 	m.cluster = facts.cluster
+	for _, w := range facts.warnings {
+		m.log.Warn(w)
+	}
 	m.encoders = newEncoders(m.cfg.Compression)
 	m.balancer = newSticky(m.cfg.Input)
 
@@ -131,6 +138,10 @@ func (m *Member) Run(ctx context.Context) error {
 	for p, r := range m.warm {
 		r.Close()
 		delete(m.warm, p)
+	}
+	for p, k := range m.kept {
+		k.Close()
+		delete(m.kept, p)
 	}
 	m.setStatus(func(s *Status) { s.Joined, s.Assigned = false, 0 })
 	var end *stopError

@@ -26,7 +26,10 @@ const defaultMaxMessageBytes = 1048588
 const signalOverhead = 16 << 10
 
 // facts are what the preflight learns of a cluster.
-type facts struct{ cluster string }
+type facts struct {
+	cluster  string
+	warnings []string
+}
 
 // Preflight says what is wrong with a cluster for this config, a sentence for each problem that says what to
 // do. It creates missing topics when the config asks for it. MaxSignalBytes is the longest signal that will be
@@ -50,7 +53,8 @@ func (c *client) preflight(ctx context.Context, maxSignalBytes int) (facts, erro
 		return facts{}, err
 	}
 	f := facts{cluster: meta.ClusterID}
-	if missing := c.missing(meta); len(missing) > 0 && c.cfg.CreateTopics.Partitions > 0 {
+	missing := slices.DeleteFunc(c.missing(meta), func(t string) bool { return t == c.cfg.changelogTopic() })
+	if len(missing) > 0 && c.cfg.CreateTopics.Partitions > 0 {
 		if err := c.create(ctx, missing); err != nil {
 			return f, err
 		}
@@ -62,10 +66,29 @@ func (c *client) preflight(ctx context.Context, maxSignalBytes int) (facts, erro
 			missing = c.missing(meta)
 		}
 	}
+	if c.cfg.Changelog {
+		if meta, err = c.prepareChangelog(ctx, meta); err != nil {
+			return f, err
+		}
+	}
 	if errs := c.checkTopics(meta); len(errs) > 0 {
 		return f, errors.Join(errs...)
 	}
 	var errs []error
+	if c.cfg.Changelog {
+		replicas := 0
+		for _, t := range meta.Topics {
+			if t.Name == c.cfg.changelogTopic() && len(t.Partitions) > 0 {
+				replicas = len(t.Partitions[0].Replicas)
+			}
+		}
+		if f.warnings, err = c.checkChangelog(ctx, len(meta.Brokers), replicas); err != nil {
+			errs = append(errs, err)
+		}
+		if err := c.checkTransactions(ctx); err != nil {
+			errs = append(errs, err)
+		}
+	}
 	if err := c.checkRights(ctx); err != nil {
 		errs = append(errs, err)
 	}
@@ -76,6 +99,24 @@ func (c *client) preflight(ctx context.Context, maxSignalBytes int) (facts, erro
 	}
 	errs = append(errs, c.checkSettings(ctx, meta, maxSignalBytes)...)
 	return f, errors.Join(errs...)
+}
+
+// prepareChangelog creates the changelog's topic when it is missing and the input is there. Too few partitions are for
+// each generation to see to.
+func (c *client) prepareChangelog(ctx context.Context, meta *kafka.MetadataResponse) (*kafka.MetadataResponse, error) {
+	inputs := 0
+	for _, t := range meta.Topics {
+		if t.Name == c.cfg.Input && t.Error == nil {
+			inputs = len(t.Partitions)
+		}
+	}
+	if inputs == 0 || !slices.Contains(c.missing(meta), c.cfg.changelogTopic()) {
+		return meta, nil
+	}
+	if _, err := c.ensureChangelog(ctx, inputs); err != nil {
+		return nil, err
+	}
+	return c.client.Metadata(ctx, &kafka.MetadataRequest{Topics: c.cfg.topics()})
 }
 
 // reach gets metadata: the first request, whose failure says what is wrong with the connection.
@@ -244,8 +285,11 @@ func (c *client) checkTopics(meta *kafka.MetadataResponse) []error {
 
 // need is the right that a topic is used by.
 func (c *client) need(topic string) string {
-	if topic == c.cfg.Input {
+	switch topic {
+	case c.cfg.Input:
 		return "READ"
+	case c.cfg.changelogTopic():
+		return "READ and WRITE"
 	}
 	return "WRITE"
 }
@@ -265,10 +309,13 @@ func (c *client) checkRights(ctx context.Context) error {
 	for _, t := range c.cfg.topics() {
 		operations, told := m.(*authorizedResponse).operations[t]
 		need := int32(mayWrite)
-		if t == c.cfg.Input {
+		switch t {
+		case c.cfg.Input:
 			need = mayRead
+		case c.cfg.changelogTopic():
+			need = mayRead | mayWrite
 		}
-		if told && operations&need == 0 {
+		if told && operations&need != need {
 			errs = append(errs, fmt.Errorf("%s may not use topic %q: grant %s on it", c.who(), t, c.need(t)))
 		}
 	}
@@ -307,15 +354,18 @@ func (c *client) checkSettings(ctx context.Context, meta *kafka.MetadataResponse
 			continue
 		}
 		s := settings[name]
+		if n := replicas[name]; n > 0 && s.minInSync > n {
+			errs = append(errs, fmt.Errorf("topic %q has %d replicas and wants %d in sync, so nothing can be published: lower its min.insync.replicas", name, n, s.minInSync))
+		}
+		if name == c.cfg.changelogTopic() {
+			continue // see checkChangelog
+		}
 		if need := maxSignalBytes + signalOverhead; s.maxMessageBytes < need {
 			errs = append(errs, fmt.Errorf("topic %q takes messages of at most %d bytes, a signal has up to %d: raise its max.message.bytes to %d, or lower the maximum size of signals",
 				name, s.maxMessageBytes, maxSignalBytes, need))
 		}
 		if s.compact {
 			errs = append(errs, fmt.Errorf("topic %q is compacted, which would keep one record of each host: set its cleanup.policy to delete", name))
-		}
-		if n := replicas[name]; n > 0 && s.minInSync > n {
-			errs = append(errs, fmt.Errorf("topic %q has %d replicas and wants %d in sync, so nothing can be published: lower its min.insync.replicas", name, n, s.minInSync))
 		}
 	}
 	return errs
@@ -382,7 +432,7 @@ func (c *client) outTopics(ctx context.Context) ([]outTopic, error) {
 		return nil, fmt.Errorf("read the topics' settings: %w", err)
 	}
 	var out []outTopic
-	for _, t := range []struct{ kind, name string }{{"signal", c.cfg.Output}, {"shadow", c.cfg.Shadow}, {"reject", c.cfg.Reject}} {
+	for _, t := range []struct{ kind, name string }{{"signal", c.cfg.Output}, {"shadow", c.cfg.Shadow}, {"reject", c.cfg.Reject}, {"state", c.cfg.changelogTopic()}} {
 		if t.name == "" {
 			continue
 		}

@@ -22,7 +22,7 @@ import (
 // outTopic is what a publisher knows of a topic it publishes to. Constant.
 type outTopic struct {
 	name       string
-	kind       string // of metrics: signal, shadow or reject
+	kind       string // of metrics: signal, shadow, reject or state
 	partitions int    // when the generation began: a host's signals change partition at a rebalance, not in between
 	maxBytes   int    // the longest batch that the topic takes
 }
@@ -37,6 +37,7 @@ type publisher struct {
 	meters *pipeline.Metrics
 	tp     pipeline.TopicPartition
 	alive  func() error // the fence: an error means that nothing may be published any more
+	txn    *transaction // what is published belongs to it; nil: to none
 
 	pid   producerID
 	known bool // pid was given to us
@@ -54,6 +55,7 @@ type lane struct {
 type stream struct {
 	partition int32
 	sequence  int32
+	end       int64              // behind the last record acknowledged; -1 unknown
 	records   []*pipeline.Output // of the current batch
 }
 
@@ -169,6 +171,14 @@ func (p *publisher) flush(ctx context.Context, lanes []*lane) ([]refusal, error)
 	if err := p.identify(ctx); err != nil {
 		return nil, err
 	}
+	if p.txn != nil {
+		for _, w := range todo {
+			p.txn.needs(w.lane.name, w.stream.partition)
+		}
+		if err := p.txn.addPartitions(ctx); err != nil {
+			return nil, err
+		}
+	}
 	var mu sync.Mutex
 	var refused []refusal
 	group, ctx := errgroup.WithContext(ctx)
@@ -237,15 +247,20 @@ func (p *publisher) sendAll(ctx context.Context, l *lane, s *stream, e *encoder)
 // send publishes records as one batch. When a broker refuses the batch for what is in it, it is halved until
 // the records at fault are alone.
 func (p *publisher) send(ctx context.Context, l *lane, s *stream, records []*pipeline.Output, e *encoder) ([]refusal, error) {
-	raw, err := e.encode(records, p.pid, s.sequence)
+	attributes := uint16(0)
+	if p.txn != nil {
+		attributes = attrTransactional
+	}
+	raw, err := e.encode(records, p.pid, s.sequence, attributes)
 	if err != nil {
 		return nil, err
 	}
-	err = p.produce(ctx, l, s.partition, raw, e)
+	base, err := p.produce(ctx, l, s.partition, raw, e)
 	switch {
 	case err == nil:
 		// Sequences wrap at 2^31, as brokers count them.
 		s.sequence = int32((int64(s.sequence) + int64(len(records))) & 0x7fffffff)
+		s.end = base + int64(len(records))
 		return nil, nil
 	case !badRecord(err):
 		return nil, err
@@ -265,33 +280,39 @@ func (p *publisher) send(ctx context.Context, l *lane, s *stream, records []*pip
 // it for the same batch, whatever became of the answer to the first.
 //
 // After a failed try the connection may still be reading raw, which is e's buffer: e gets another one.
-func (p *publisher) produce(ctx context.Context, l *lane, partition int32, raw []byte, e *encoder) error {
+func (p *publisher) produce(ctx context.Context, l *lane, partition int32, raw []byte, e *encoder) (base int64, err error) {
 	permanent := func(err error) bool { return badSequence(err) || badRecord(err) || errors.Is(err, errLost) }
 	start := time.Now()
-	err := p.retry(ctx, "produce", permanent, func() error {
+	txnID := ""
+	if p.txn != nil {
+		txnID = p.txn.id
+	}
+	err = p.retry(ctx, "produce", permanent, func() error {
 		if err := p.alive(); err != nil {
 			return err
 		}
 		res, err := p.client.client.RawProduce(ctx, &kafka.RawProduceRequest{
-			Topic: l.name, Partition: int(partition), RequiredAcks: kafka.RequireAll,
+			Topic: l.name, Partition: int(partition), RequiredAcks: kafka.RequireAll, TransactionalID: txnID,
 			RawRecords: protocol.RawRecordSet{Reader: bytes.NewReader(raw)},
 		})
 		if err == nil {
 			err = res.Error
 		}
-		if errors.Is(err, kafka.DuplicateSequenceNumber) {
+		if errors.Is(err, kafka.DuplicateSequenceNumber) && p.txn == nil {
 			return nil // it was there already, and older than the last five: an acknowledgement all the same
 		}
 		if err != nil {
 			e.out = nil
+			return err
 		}
-		return err
+		base = res.BaseOffset
+		return nil
 	})
 	l.seconds.Observe(time.Since(start).Seconds())
 	if err != nil && !badRecord(err) {
-		return fmt.Errorf("publish to %s/%d: %w", l.name, partition, err)
+		return 0, fmt.Errorf("publish to %s/%d: %w", l.name, partition, err)
 	}
-	return err
+	return base, err
 }
 
 // retry is retry with this publisher's metrics and log: a line when it does not pass at once, one when it
@@ -351,8 +372,8 @@ type encoder struct {
 	scratch, out []byte
 }
 
-func (e *encoder) encode(records []*pipeline.Output, pid producerID, sequence int32) ([]byte, error) {
-	out, err := appendBatch(e.out[:0], &e.scratch, records, pid, sequence, &e.compressor)
+func (e *encoder) encode(records []*pipeline.Output, pid producerID, sequence int32, attributes uint16) ([]byte, error) {
+	out, err := appendBatch(e.out[:0], &e.scratch, records, pid, sequence, attributes, &e.compressor)
 	if err != nil {
 		return nil, fmt.Errorf("encode a batch: %w", err)
 	}

@@ -1,0 +1,157 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// changelogSettings are those of the changelog's topic. With a broker's defaults (segments of 1 GiB or a week, only
+// closed ones are cleaned, tombstones stay for a day) a restore would read tens of millions of tombstones.
+var changelogSettings = []kafka.ConfigEntry{
+	{ConfigName: "cleanup.policy", ConfigValue: "compact"},
+	{ConfigName: "segment.bytes", ConfigValue: "67108864"},
+	{ConfigName: "segment.ms", ConfigValue: "600000"},
+	{ConfigName: "min.cleanable.dirty.ratio", ConfigValue: "0.2"},
+	{ConfigName: "max.compaction.lag.ms", ConfigValue: "1800000"},
+	{ConfigName: "delete.retention.ms", ConfigValue: "3600000"},
+}
+
+// ensureChangelog creates the changelog's topic with as many partitions as the input has, or adds those it lacks. It
+// returns how many it has; fewer than wanted with an error that says why.
+func (c *client) ensureChangelog(ctx context.Context, partitions int) (int, error) {
+	topic := c.cfg.changelogTopic()
+	have, err := c.partitions(ctx, topic)
+	switch {
+	case isAny(err, kafka.UnknownTopicOrPartition):
+		return c.createChangelog(ctx, topic, partitions)
+	case err != nil:
+		return 0, fmt.Errorf("topic %q: %w", topic, err)
+	case have >= partitions:
+		return have, nil
+	}
+	res, err := c.client.CreatePartitions(ctx, &kafka.CreatePartitionsRequest{Topics: []kafka.TopicPartitionsConfig{{Name: topic, Count: int32(partitions)}}})
+	if err == nil {
+		err = res.Errors[topic]
+	}
+	switch {
+	case isAny(err, kafka.InvalidPartitionNumber): // another member was faster
+	case denied(err):
+		return have, fmt.Errorf("topic %q has %d partitions, the input %d, and %s may not add any: grant ALTER on it, or add them yourself (%w)", topic, have, partitions, c.who(), err)
+	case err != nil:
+		return have, fmt.Errorf("add partitions to topic %q: %w", topic, err)
+	}
+	return c.awaitPartitions(ctx, topic, partitions)
+}
+
+func (c *client) createChangelog(ctx context.Context, topic string, partitions int) (int, error) {
+	res, err := c.client.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{
+		Topic: topic, NumPartitions: partitions, ReplicationFactor: c.cfg.CreateTopics.Replication, ConfigEntries: changelogSettings,
+	}}})
+	if err == nil {
+		err = res.Errors[topic]
+	}
+	switch {
+	case isAny(err, kafka.TopicAlreadyExists): // another member was faster
+	case denied(err):
+		return 0, fmt.Errorf("%s may not create the changelog's topic %q: grant CREATE on it, or create it yourself with %d partitions and %s (%w)",
+			c.who(), topic, partitions, settingsText(), err)
+	case isAny(err, kafka.InvalidReplicationFactor):
+		return 0, fmt.Errorf("topic %q cannot have %d replicas: set create_topics.replication to at most the number of brokers (%w)", topic, c.cfg.CreateTopics.Replication, err)
+	case err != nil:
+		return 0, fmt.Errorf("create topic %q: %w", topic, err)
+	}
+	return c.awaitPartitions(ctx, topic, partitions)
+}
+
+// awaitPartitions waits until the brokers know as many partitions.
+func (c *client) awaitPartitions(ctx context.Context, topic string, partitions int) (have int, err error) {
+	err = retry(ctx, never, func(error) {}, func() error {
+		var err error
+		if have, err = c.partitions(ctx, topic); err == nil && have < partitions {
+			err = kafka.LeaderNotAvailable
+		}
+		return err
+	})
+	return have, err
+}
+
+func settingsText() string {
+	var all []string
+	for _, e := range changelogSettings {
+		all = append(all, e.ConfigName+"="+e.ConfigValue)
+	}
+	return strings.Join(all, " ")
+}
+
+// checkChangelog compares the settings of the changelog's topic with those it should have. What would lose state is
+// an error, what makes restores slow or data less safe a warning.
+func (c *client) checkChangelog(ctx context.Context, brokers, replicas int) (warnings []string, err error) {
+	topic := c.cfg.changelogTopic()
+	var names []string
+	for _, e := range changelogSettings {
+		names = append(names, e.ConfigName)
+	}
+	res, err := c.client.DescribeConfigs(ctx, &kafka.DescribeConfigsRequest{Resources: []kafka.DescribeConfigRequestResource{{
+		ResourceType: kafka.ResourceTypeTopic, ResourceName: topic, ConfigNames: append(names, "min.insync.replicas"),
+	}}})
+	if err != nil {
+		return nil, fmt.Errorf("read the settings of topic %q: %w", topic, err)
+	}
+	have := map[string]string{}
+	for _, r := range res.Resources {
+		if isAny(r.Error, kafka.TopicAuthorizationFailed) {
+			return []string{fmt.Sprintf("%s may not see the settings of topic %q: grant DESCRIBE_CONFIGS on it to have them checked", c.who(), topic)}, nil
+		}
+		if r.Error != nil {
+			return nil, fmt.Errorf("read the settings of topic %q: %w", topic, r.Error)
+		}
+		for _, e := range r.ConfigEntries {
+			have[e.ConfigName] = e.ConfigValue
+		}
+	}
+	var errs []error
+	for _, want := range changelogSettings {
+		got, told := have[want.ConfigName]
+		switch {
+		case !told || got == want.ConfigValue:
+		case want.ConfigName == "cleanup.policy":
+			if policies := strings.Split(got, ","); slices.Contains(policies, "delete") || !slices.Contains(policies, "compact") {
+				errs = append(errs, fmt.Errorf("topic %q has cleanup.policy %s, which forgets state by age: set it to compact", topic, got))
+			}
+		default:
+			warnings = append(warnings, fmt.Sprintf("topic %q has %s=%s; %s is recommended, or restores may read much that is over", topic, want.ConfigName, got, want.ConfigValue))
+		}
+	}
+	if brokers >= 3 && replicas < 3 {
+		warnings = append(warnings, fmt.Sprintf("topic %q has %d replicas of %d brokers: state is lost with that many disks; 3 with min.insync.replicas=2 lose nothing with one", topic, replicas, brokers))
+	} else if brokers >= 3 && have["min.insync.replicas"] == "1" {
+		warnings = append(warnings, fmt.Sprintf("topic %q has min.insync.replicas=1: what one broker alone has acknowledged can be lost; set it to 2", topic))
+	}
+	return warnings, errors.Join(errs...)
+}
+
+// checkTransactions asks for a transactional id under our prefix, as partitions will.
+func (c *client) checkTransactions(ctx context.Context) error {
+	err := retry(ctx, func(err error) bool { return denied(err) || isAny(err, kafka.InvalidTransactionTimeout) }, func(error) {}, func() error {
+		res, err := c.client.InitProducerID(ctx, &kafka.InitProducerIDRequest{
+			TransactionalID: c.cfg.transactionPrefix() + "preflight", TransactionTimeoutMs: int(c.cfg.transactionTimeout().Milliseconds()), ProducerID: -1, ProducerEpoch: -1,
+		})
+		if err != nil {
+			return err
+		}
+		return res.Error
+	})
+	switch {
+	case isAny(err, kafka.InvalidTransactionTimeout):
+		return fmt.Errorf("transactions may take %s here, which is more than the brokers allow: lower session_timeout and rebalance_timeout, or raise transaction.max.timeout.ms (%w)",
+			c.cfg.transactionTimeout(), err)
+	case denied(err):
+		return fmt.Errorf("%s may not use transactional ids that begin with %q: grant WRITE and DESCRIBE on that prefix (%w)", c.who(), c.cfg.transactionPrefix(), err)
+	}
+	return err
+}
