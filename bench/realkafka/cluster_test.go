@@ -25,13 +25,15 @@ type broker struct {
 	dir  string
 	port string
 	cmd  *exec.Cmd
+
+	properties []string
 }
 
 func (b *broker) addr() string { return "127.0.0.1:" + b.port }
 
-func startBroker(t *testing.T) *broker {
+func startBroker(t *testing.T, properties ...string) *broker {
 	t.Helper()
-	b := &broker{t: t, dir: t.TempDir(), port: freePort(t)}
+	b := &broker{t: t, dir: t.TempDir(), port: freePort(t), properties: properties}
 	b.start()
 	t.Cleanup(b.stop)
 	return b
@@ -44,7 +46,7 @@ func (b *broker) start() {
 		b.t.Fatal(err)
 	}
 	defer log.Close()
-	b.cmd = exec.Command("./start.sh", filepath.Join(b.dir, "data"), b.port)
+	b.cmd = exec.Command("./start.sh", append([]string{filepath.Join(b.dir, "data"), b.port}, b.properties...)...)
 	b.cmd.Stdout, b.cmd.Stderr = log, log
 	// A broker that a crashed test leaves behind would hold the port for ever.
 	b.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

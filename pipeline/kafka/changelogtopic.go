@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/segmentio/kafka-go"
@@ -123,7 +124,7 @@ func (c *client) checkChangelog(ctx context.Context, brokers, replicas int) (war
 			if policies := strings.Split(got, ","); slices.Contains(policies, "delete") || !slices.Contains(policies, "compact") {
 				errs = append(errs, fmt.Errorf("topic %q has cleanup.policy %s, which forgets state by age: set it to compact", topic, got))
 			}
-		default:
+		case larger(got, want.ConfigValue):
 			warnings = append(warnings, fmt.Sprintf("topic %q has %s=%s; %s is recommended, or restores may read much that is over", topic, want.ConfigName, got, want.ConfigValue))
 		}
 	}
@@ -133,6 +134,13 @@ func (c *client) checkChangelog(ctx context.Context, brokers, replicas int) (war
 		warnings = append(warnings, fmt.Sprintf("topic %q has min.insync.replicas=1: what one broker alone has acknowledged can be lost; set it to 2", topic))
 	}
 	return warnings, errors.Join(errs...)
+}
+
+// larger compares settings that are numbers.
+func larger(a, b string) bool {
+	x, err1 := strconv.ParseFloat(a, 64)
+	y, err2 := strconv.ParseFloat(b, 64)
+	return err1 == nil && err2 == nil && x > y
 }
 
 // checkTransactions asks for a transactional id under our prefix, as partitions will.

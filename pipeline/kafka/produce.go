@@ -326,6 +326,9 @@ func (p *publisher) retry(ctx context.Context, request string, permanent func(er
 	err := retry(ctx, permanent, func(err error) {
 		p.meters.Retries.WithLabelValues(request).Inc()
 		tries++
+		if isAny(err, kafka.ConcurrentTransactions) {
+			tries = min(tries, 3) // the last transaction is being ended: that takes a moment
+		}
 		if tries == 4 || (denied(err) && !refused) {
 			refused = denied(err)
 			p.log.Warn("request fails, trying again", "request", request, "tries", tries, "err", err)

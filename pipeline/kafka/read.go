@@ -29,6 +29,7 @@ type ReadOptions struct {
 // count. It returns nil at the end, ctx's error when that ends, and fn's error.
 func Read(ctx context.Context, cfg Config, o ReadOptions, m *pipeline.Metrics, log *slog.Logger, fn func(pipeline.TopicPartition, []pipeline.Record) error) error {
 	cfg.Group, cfg.Input, cfg.Output, cfg.Reject, cfg.Shadow = "", o.Topic, "", "", ""
+	cfg.Changelog = false
 	if errs := cfg.validateConnection(); len(errs) > 0 {
 		return errors.Join(errs...)
 	}
