@@ -105,21 +105,8 @@ func (c *Committer) tombstones(ctx context.Context) ([]Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := liveKeys(ctx, c.Log, first, end)
-	if err != nil {
-		return nil, err
-	}
-	records := make([]Record, len(keys))
-	for i, k := range keys {
-		records[i] = Record{Key: []byte(k)}
-	}
-	return records, nil
-}
-
-// liveKeys are the keys of changes that have a value, sorted.
-func liveKeys(ctx context.Context, log Log, first, end int64) ([]string, error) {
 	live := make(map[string]struct{})
-	_, err := log.Read(ctx, first, end, func(key, value []byte) error {
+	_, err = c.Log.Read(ctx, first, end, func(key, value []byte) error {
 		switch {
 		case isMarker(key):
 		case value == nil:
@@ -129,7 +116,16 @@ func liveKeys(ctx context.Context, log Log, first, end int64) ([]string, error) 
 		}
 		return nil
 	})
-	return slices.Sorted(maps.Keys(live)), err
+	return tombstonesOf(live), err
+}
+
+func tombstonesOf(live map[string]struct{}) []Record {
+	keys := slices.Sorted(maps.Keys(live))
+	records := make([]Record, len(keys))
+	for i, k := range keys {
+		records[i] = Record{Key: []byte(k)}
+	}
+	return records
 }
 
 // resolve decides a commit in doubt. The error is never nil unless it had committed.

@@ -70,7 +70,7 @@ func Open(ctx context.Context, log Log, p *pipeline.Partition, r *Replica, o Opt
 	start.Warm = !r.stale && r.position >= first && r.position <= end && now().Sub(r.at) < warmFor
 	was := *r
 	if !start.Warm {
-		r.discard(p, first)
+		r.discard(p, first, now())
 	}
 	if err := r.read(ctx, log, p, end, &o, &start); err != nil {
 		return nil, start, err
@@ -78,7 +78,7 @@ func Open(ctx context.Context, log Log, p *pipeline.Partition, r *Replica, o Opt
 	if start.Warm && (r.marker.Sequence < was.marker.Sequence || was.marked && !r.marked) {
 		// It is another changelog that happens to be long enough.
 		start.Warm = false
-		r.discard(p, first)
+		r.discard(p, first, now())
 		if err := r.read(ctx, log, p, end, &o, &start); err != nil {
 			return nil, start, err
 		}
@@ -91,9 +91,9 @@ func Open(ctx context.Context, log Log, p *pipeline.Partition, r *Replica, o Opt
 }
 
 // discard begins a restore from the changelog's first offset.
-func (r *Replica) discard(p *pipeline.Partition, first int64) {
+func (r *Replica) discard(p *pipeline.Partition, first int64, now time.Time) {
 	p.Discard(false)
-	*r = Replica{position: first}
+	*r = Replica{position: first, at: now}
 }
 
 // read brings p to the changelog's position end.

@@ -1,0 +1,291 @@
+package pipelinetest_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"spoor/pipeline"
+	"spoor/pipeline/changelog"
+	"spoor/pipeline/pipelinetest"
+	"spoor/pipeline/state"
+)
+
+// half is a world whose member died in its fifth commit: the marker is at 20, of 40 records.
+func half(t *testing.T) *world {
+	t.Helper()
+	records := traffic(rand.New(rand.NewPCG(8, 8)), 40)
+	for i := range records {
+		records[i].Offset = int64(i) // without gaps, so that positions are counts
+	}
+	w := newWorld(t, nil, tiny(), true, records, compile(t))
+	if died, err := w.member.Live(pipelinetest.Strike{Op: pipelinetest.OpAppend, When: pipelinetest.After, Nth: 5}); !died || err != nil {
+		t.Fatal(died, err)
+	}
+	if next, _ := w.member.Cluster.Offset(); next != 20 {
+		t.Fatalf("the group's offset is %d", next)
+	}
+	return w
+}
+
+func (w *world) open(t *testing.T, p *pipeline.Partition, r *changelog.Replica, at func(pipelinetest.Op, pipelinetest.When) error) (changelog.Start, error) {
+	t.Helper()
+	conn := &pipelinetest.Conn{Cluster: w.member.Cluster, Generation: w.member.Cluster.Join(), At: at}
+	_, s, err := changelog.Open(context.Background(), conn, p, r, changelog.Options{Fallback: func(context.Context) (int64, error) { return 7, nil }})
+	return s, err
+}
+
+func (w *world) partition() *pipeline.Partition {
+	return w.member.Engine(w.member.Config).Partition(pipeline.TopicPartition{Topic: pipelinetest.Topic}, "")
+}
+
+// The start table, row by row, but for what the log holds, which is the source's: see pipeline/kafka's tests of
+// out_of_range and of a recreated topic.
+func TestStartTable(t *testing.T) {
+	cases := []struct {
+		name   string
+		set    func(c *pipelinetest.Cluster)
+		want   int64
+		cause  changelog.Cause
+		states bool // the state is kept
+	}{
+		{"ours, marker", func(c *pipelinetest.Cluster) {}, 20, changelog.AtMarker, true},
+		{"absent, marker", func(c *pipelinetest.Cluster) { c.SetOffset(-1) }, 20, changelog.AtMarker, true},
+		{"an operator's, forwards", func(c *pipelinetest.Cluster) { c.SetOffset(30) }, 30, changelog.Forwards, true},
+		{"an operator's, backwards", func(c *pipelinetest.Cluster) { c.SetOffset(3) }, 3, changelog.Backwards, false},
+		{"an operator's, where it was", func(c *pipelinetest.Cluster) { c.SetOffset(20) }, 20, changelog.AtMarker, true},
+		{"ours, no marker", func(c *pipelinetest.Cluster) { c.LoseChangelog() }, 20, changelog.MarkerLost, false},
+		{"an operator's, no marker", func(c *pipelinetest.Cluster) { c.LoseChangelog(); c.SetOffset(11) }, 11, changelog.AtOffset, false},
+		{"absent, no marker", func(c *pipelinetest.Cluster) { c.LoseChangelog(); c.SetOffset(-1) }, 7, changelog.AtFallback, false},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			w := half(t)
+			c.set(w.member.Cluster)
+			p := w.partition()
+			s, err := w.open(t, p, changelog.NewReplica(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Next != c.want || s.Cause != c.cause || p.Next() != c.want {
+				t.Errorf("starts at %d (%d) because of %s, want %d because of %s", s.Next, p.Next(), s.Cause, c.want, c.cause)
+			}
+			if changes, _ := p.Snapshot(); len(changes) > 0 != c.states {
+				t.Errorf("%d entries of state", len(changes))
+			}
+		})
+	}
+}
+
+// An operator moves back: the state is discarded, also in the changelog, so that a restart after the next commit does
+// not bring it back; and before it, the operator's word still counts.
+func TestMovedBackwards(t *testing.T) {
+	w := half(t)
+	w.member.Cluster.SetOffset(0)
+	var causes []string
+	w.member.Opened = func(s changelog.Start) { causes = append(causes, string(s.Cause)) }
+	for _, strike := range []pipelinetest.Strike{
+		{Op: pipelinetest.OpEnd, When: pipelinetest.Before, Nth: 1}, {Op: pipelinetest.OpEnd, When: pipelinetest.After, Nth: 2}, {Nth: 0},
+	} {
+		if _, err := w.member.Live(strike); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := strings.Join(causes, " "); got != "moved_backwards moved_backwards marker" {
+		t.Errorf("causes: %s", got)
+	}
+	state, err := w.member.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if state != w.state {
+		t.Errorf("the state is\n%s\nshould be that of a run from the beginning\n%s", state, w.state)
+	}
+}
+
+// The input topic is made anew, and its log ends before the marker: what the log holds is the source's to say, and it is
+// asked for the marker's position.
+func TestWarmReadsTheRest(t *testing.T) {
+	w := half(t)
+	p, r := w.partition(), changelog.NewReplica()
+	s, err := w.open(t, p, r, nil)
+	if err != nil || s.Warm || s.Records == 0 {
+		t.Fatalf("%+v %v", s, err)
+	}
+	// Nothing happened in between: nothing is read.
+	if s, err = w.open(t, p, r, nil); err != nil || !s.Warm || s.Records != 0 || s.Next != 20 {
+		t.Fatalf("%+v %v", s, err)
+	}
+	// Another member went on: the rest is read, onto what is there.
+	if died, err := w.member.Live(); died || err != nil {
+		t.Fatal(died, err)
+	}
+	if s, err = w.open(t, p, r, nil); err != nil || !s.Warm || s.Records == 0 {
+		t.Fatalf("%+v %v", s, err)
+	}
+	if got := pipelinetest.Describe(p, s.Next); got != w.state {
+		t.Errorf("the state is\n%s\nshould be\n%s", got, w.state)
+	}
+	// The changelog was made anew, and is shorter.
+	w.member.Cluster.LoseChangelog()
+	if s, err = w.open(t, p, r, nil); err != nil || s.Warm || s.Cause != changelog.MarkerLost {
+		t.Fatalf("%+v %v", s, err)
+	}
+	if changes, _ := p.Snapshot(); len(changes) != 0 {
+		t.Errorf("%d entries of state that nobody knows any more", len(changes))
+	}
+}
+
+// A restore that is cut off goes on where it was.
+func TestHalfDoneRestore(t *testing.T) {
+	w := half(t)
+	if died, err := w.member.Live(); died || err != nil {
+		t.Fatal(died, err)
+	}
+	p, r := w.partition(), changelog.NewReplica()
+	whole, err := w.open(t, w.partition(), changelog.NewReplica(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := errors.New("cut off")
+	if _, err := w.open(t, p, r, func(op pipelinetest.Op, when pipelinetest.When) error {
+		if op == pipelinetest.OpRead && when == pipelinetest.Middle {
+			return cut
+		}
+		return nil
+	}); !errors.Is(err, cut) {
+		t.Fatal(err)
+	}
+	s, err := w.open(t, p, r, nil)
+	if err != nil || !s.Warm || s.Records == 0 || s.Records >= whole.Records {
+		t.Fatalf("%+v %v; all are %d", s, err, whole.Records)
+	}
+	if got := pipelinetest.Describe(p, s.Next); got != w.state {
+		t.Errorf("the state is\n%s\nshould be\n%s", got, w.state)
+	}
+}
+
+// What nobody has updated for longer than tombstones are sure to be there is restored from the beginning.
+func TestWarmGrowsCold(t *testing.T) {
+	w := half(t)
+	now := time.Unix(1e9, 0)
+	open := func(p *pipeline.Partition, r *changelog.Replica) changelog.Start {
+		t.Helper()
+		_, s, err := changelog.Open(context.Background(), &pipelinetest.Conn{Cluster: w.member.Cluster, Generation: w.member.Cluster.Join()}, p, r,
+			changelog.Options{Clock: func() time.Time { return now }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	p, r := w.partition(), changelog.NewReplica()
+	open(p, r)
+	now = now.Add(29 * time.Minute)
+	if s := open(p, r); !s.Warm {
+		t.Errorf("%+v", s)
+	}
+	now = now.Add(31 * time.Minute)
+	if s := open(p, r); s.Warm || s.Records == 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// An empty changelog is restored at once, and so is one whose records are all compacted away.
+func TestEmptyChangelog(t *testing.T) {
+	w := half(t)
+	w.member.Cluster.LoseChangelog()
+	s, err := w.open(t, w.partition(), changelog.NewReplica(), nil)
+	if err != nil || s.Records != 0 {
+		t.Errorf("%+v %v", s, err)
+	}
+}
+
+// A changelog written by a later release is not restored, and the error says which it needs.
+func TestNewerFormat(t *testing.T) {
+	for name, record := range map[string]changelog.Record{
+		"marker": {Key: []byte("\x00marker"), Value: []byte{9, 1, 2, 3}},
+		"change": {Key: []byte{'p', 1, 'h', 2, 2}, Value: []byte{9, 0}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := half(t)
+			conn := &pipelinetest.Conn{Cluster: w.member.Cluster, Generation: w.member.Cluster.Join()}
+			ctx := context.Background()
+			if _, err := conn.Init(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := conn.Append(ctx, []changelog.Record{record}); err != nil {
+				t.Fatal(err)
+			}
+			if err := conn.End(ctx); err != nil {
+				t.Fatal(err)
+			}
+			_, err := w.open(t, w.partition(), changelog.NewReplica(), nil)
+			var newer *state.FormatError
+			if !errors.As(err, &newer) || newer.Format != 9 || newer.Reads != 1 {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+// Somebody else's commit where ours should be: what is remembered is thrown away and restored, whatever it was.
+func TestForeignCommit(t *testing.T) {
+	w := half(t)
+	var causes []string
+	w.member.Opened = func(s changelog.Start) { causes = append(causes, string(s.Cause)) }
+	held, hold := make(chan struct{}), make(chan struct{})
+	over := make(chan error, 1)
+	zombie := w.member
+	zombie.Rejoin = true
+	go func() {
+		_, err := zombie.Live(pipelinetest.Strike{Op: pipelinetest.OpSendOffset, When: pipelinetest.Before, Nth: 2, Held: held, Hold: hold})
+		over <- err
+	}()
+	<-held
+	other := w.member
+	other.Opened = nil
+	if died, err := other.Live(pipelinetest.Strike{Op: pipelinetest.OpEnd, When: pipelinetest.After, Nth: 3}); !died || err != nil {
+		t.Fatal(died, err)
+	}
+	close(hold)
+	if err := <-over; err != nil {
+		t.Fatal(err)
+	}
+	if len(causes) < 2 {
+		t.Errorf("causes %v: the zombie did not start again", causes)
+	}
+	if err := w.same(); err != nil {
+		t.Error(err)
+	}
+}
+
+// The state is lost to a panic: it is lost in the changelog, too, and the partition goes on.
+func TestStateLostIsLostInTheChangelog(t *testing.T) {
+	records := traffic(rand.New(rand.NewPCG(8, 8)), 40)
+	cfg := tiny()
+	at := records[22].Offset
+	cfg.Probe = func(l *pipeline.Look) {
+		if l.Stage == pipeline.StageEnrich && l.Offset >= at && l.Offset < at+1 {
+			panic("half way")
+		}
+	}
+	w := newWorld(t, nil, cfg, true, records, compile(t))
+	for nth := 1; ; nth++ {
+		died, err := w.member.Live(pipelinetest.Strike{Op: pipelinetest.OpEnd, When: []pipelinetest.When{pipelinetest.Before, pipelinetest.After}[nth%2], Nth: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !died {
+			break
+		}
+		if nth > 30 {
+			t.Fatal("it dies for ever")
+		}
+	}
+	if err := w.same(); err != nil {
+		t.Error(err)
+	}
+}
