@@ -96,10 +96,14 @@ New here? Start with 'engine demo'.`,
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.AddCommand(a.demoCommand(), a.runCommand(), a.replayCommand(), a.recordCommand(), a.checkCommand(),
-		a.testCommand(), a.explainCommand(), a.diffCommand(), a.benchCommand(), a.importCommand(), a.schemaCommand(), a.versionCommand())
+		a.testCommand(), a.explainCommand(), a.diffCommand(), a.benchCommand(), a.importCommand(), a.stateCommand(), a.schemaCommand(), a.versionCommand())
 	wrong := func(cmd *cobra.Command, err error) error { return &usageError{err, cmd.CommandPath()} }
 	root.SetFlagErrorFunc(wrong)
-	for _, c := range append(root.Commands(), root) {
+	all := []*cobra.Command{root}
+	for i := 0; i < len(all); i++ {
+		all = append(all, all[i].Commands()...)
+	}
+	for _, c := range all {
 		if check := c.Args; check != nil {
 			c.Args = func(cmd *cobra.Command, args []string) error {
 				if err := check(cmd, args); err != nil {
