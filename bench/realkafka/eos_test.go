@@ -190,11 +190,11 @@ func (b *broker) committedSignals(topic string) []signal {
 
 // Three members share the topic and its state. At random moments one is killed, one is frozen for longer than its session
 // and thawed, the broker is restarted, all members are replaced in order. What a read_committed consumer of another
-// library sees is the replay, byte for byte, each id once. SPOOR_REAL_EVENTS and SPOOR_REAL_STEPS make it longer,
-// SPOOR_SEED repeats one.
+// library sees is the replay, byte for byte, each id once. REALKAFKA_EVENTS and REALKAFKA_STEPS make it longer,
+// REALKAFKA_SEED repeats one.
 func TestExactlyOnce(t *testing.T) {
-	events, steps := number(t, "SPOOR_REAL_EVENTS", 100_000), number(t, "SPOOR_REAL_STEPS", 8)
-	seed := uint64(number(t, "SPOOR_SEED", int(time.Now().UnixNano()%1_000_000)))
+	events, steps := number(t, "REALKAFKA_EVENTS", 100_000), number(t, "REALKAFKA_STEPS", 8)
+	seed := uint64(number(t, "REALKAFKA_SEED", int(time.Now().UnixNano()%1_000_000)))
 	t.Logf("seed %d, %d events, %d steps", seed, events, steps)
 	r := rand.New(rand.NewPCG(seed, 1))
 	b := startBroker(t, eagerCleaner...)
@@ -248,13 +248,7 @@ func TestExactlyOnce(t *testing.T) {
 		m.drain(t)
 	}
 	published := b.committedSignals("signals")
-	ids := map[string]int{}
-	for _, s := range published {
-		ids[s.id]++
-		if ids[s.id] == 2 {
-			t.Errorf("%s is there twice", s.id)
-		}
-	}
+	once(t, published)
 	compare(t, published, e.replayed())
 	t.Logf("the changelog was %d offsets long, %d records are left", b.ends("once.events.spoor-state", partitions), b.count("once.events.spoor-state", partitions))
 }
