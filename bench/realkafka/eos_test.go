@@ -190,10 +190,15 @@ func (b *broker) committedSignals(topic string) []signal {
 
 // Three members share the topic and its state. At random moments one is killed, one is frozen for longer than its session
 // and thawed, the broker is restarted, all members are replaced in order. What a read_committed consumer of another
-// library sees is the replay, byte for byte, each id once. REALKAFKA_EVENTS and REALKAFKA_STEPS make it longer,
+// library sees is the replay, byte for byte, each id once. REALKAFKA_EVENTS and REALKAFKA_STEPS make it longer, -short is
+// a selection for every change,
 // REALKAFKA_SEED repeats one.
 func TestExactlyOnce(t *testing.T) {
-	events, steps := number(t, "REALKAFKA_EVENTS", 100_000), number(t, "REALKAFKA_STEPS", 8)
+	events, steps := 100_000, 8
+	if testing.Short() {
+		events, steps = 40_000, 4
+	}
+	events, steps = number(t, "REALKAFKA_EVENTS", events), number(t, "REALKAFKA_STEPS", steps)
 	seed := uint64(number(t, "REALKAFKA_SEED", int(time.Now().UnixNano()%1_000_000)))
 	t.Logf("seed %d, %d events, %d steps", seed, events, steps)
 	r := rand.New(rand.NewPCG(seed, 1))

@@ -218,17 +218,17 @@ func TestExactlyOnceAtEveryStep(t *testing.T) {
 	}
 }
 
-// schedules is how many random schedules each mode runs; SPOOR_SCHEDULES sets it, SPOOR_SEED the first seed.
+// schedules is how many random schedules each mode runs; PIPELINETEST_SCHEDULES sets it, PIPELINETEST_SEED the first seed.
 func schedules(t *testing.T) (first, n uint64) {
-	n = 300
-	if s := os.Getenv("SPOOR_SCHEDULES"); s != "" {
+	n = 150
+	if s := os.Getenv("PIPELINETEST_SCHEDULES"); s != "" {
 		v, err := strconv.ParseUint(s, 10, 64)
 		if err != nil {
 			t.Fatal(err)
 		}
 		n = v
 	}
-	if s := os.Getenv("SPOOR_SEED"); s != "" {
+	if s := os.Getenv("PIPELINETEST_SEED"); s != "" {
 		v, err := strconv.ParseUint(s, 10, 64)
 		if err != nil {
 			t.Fatal(err)
