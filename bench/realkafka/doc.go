@@ -3,4 +3,7 @@
 // and Maven (the broker comes from Maven Central) and is behind a build tag:
 //
 //	go test -tags realkafka -count=1 -v ./bench/realkafka
+//	go test -tags realkafka -short -count=1 -v -run TestExactlyOnce ./bench/realkafka    # a minute
+//	REALKAFKA_EVENTS=500000 REALKAFKA_STEPS=12 go test -tags realkafka -count=1 -timeout 20m -v -run TestExactlyOnce ./bench/realkafka
+//	REALKAFKA_COST=200000 go test -tags realkafka -count=1 -timeout 20m -v -run TestCost ./bench/realkafka
 package realkafka

@@ -106,8 +106,7 @@ func TestMovedBackwards(t *testing.T) {
 	}
 }
 
-// The input topic is made anew, and its log ends before the marker: what the log holds is the source's to say, and it is
-// asked for the marker's position.
+// A member that keeps its state reads only what came since; and all of it when the changelog is another one.
 func TestWarmReadsTheRest(t *testing.T) {
 	w := half(t)
 	p, r := w.partition(), changelog.NewReplica()
