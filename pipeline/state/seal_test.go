@@ -2,7 +2,6 @@ package state
 
 import (
 	"bytes"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -90,6 +89,6 @@ func TestSnapshot(t *testing.T) {
 	}
 	s.Committed()
 	if got, want := dump(t, restored(t, s.cfg, s.Snapshot(nil), s.Clock())), dump(t, s); got != want {
-		t.Fatal(fmt.Sprintf("%s\nwant\n%s", got, want))
+		t.Fatalf("%s\nwant\n%s", got, want)
 	}
 }
