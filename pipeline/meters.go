@@ -85,11 +85,16 @@ func (t *meters) publish(was, now counts) {
 	}
 	t.m.LineageDisagreements.Add(float64(b.Disagreements - a.Disagreements))
 	t.m.ClocksAhead.Add(float64(b.ClocksAhead - a.ClocksAhead))
-	t.nodes.Set(float64(b.Nodes))
-	t.stubs.Set(float64(b.Stubs))
-	t.hosts.Set(float64(b.Hosts))
-	t.stateBytes.Set(float64(b.Bytes))
-	t.suspects.Set(float64(b.SuspectHosts))
+	t.remembered(b)
+}
+
+// remembered sets the gauges of the state.
+func (t *meters) remembered(s *state.Stats) {
+	t.nodes.Set(float64(s.Nodes))
+	t.stubs.Set(float64(s.Stubs))
+	t.hosts.Set(float64(s.Hosts))
+	t.stateBytes.Set(float64(s.Bytes))
+	t.suspects.Set(float64(s.SuspectHosts))
 }
 
 // commit notes a finished commit.

@@ -101,7 +101,8 @@ log: {level: debug}
 	}
 	time.Sleep(3 * time.Second) // let the garbage of the restore go
 	got = metrics(t, admin)
-	t.Logf("restored from %s changes in %s: %.0f processes; resident %.0f MB, heap in use %.0f MB", took[1], took[2], got["spoor_state_entries"],
+	t.Logf("restored from %s changes in %s: %.0f entries, spoor_state_bytes %.0f MB; resident %.0f MB, heap in use %.0f MB", took[1], took[2], got["spoor_state_entries"],
+		got["spoor_state_bytes"]/1e6,
 		got["process_resident_memory_bytes"]/1e6, got["go_memstats_heap_inuse_bytes"]/1e6)
 	m.drain(t)
 }
