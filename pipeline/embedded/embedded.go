@@ -47,10 +47,10 @@ type User struct {
 	Allow     []Allow
 }
 
-// Allow is one right of a user: operations on one topic or group.
+// Allow is one right of a user: operations on one topic, one group, or the transactional ids with a prefix.
 type Allow struct {
-	Topic, Group string
-	Operations   []kmsg.ACLOperation
+	Topic, Group, Transactions string
+	Operations                 []kmsg.ACLOperation
 }
 
 // Broker is a running broker. It is safe for concurrent use.
@@ -141,9 +141,12 @@ func (u User) acls() []kfake.ACL {
 	for _, a := range u.Allow {
 		for _, op := range a.Operations {
 			acl := kfake.ACL{Allow: true, Operation: op, Pattern: kmsg.ACLResourcePatternTypeLiteral}
-			if a.Topic != "" {
+			switch {
+			case a.Topic != "":
 				acl.Resource, acl.Name = kmsg.ACLResourceTypeTopic, a.Topic
-			} else {
+			case a.Transactions != "":
+				acl.Resource, acl.Name, acl.Pattern = kmsg.ACLResourceTypeTransactionalId, a.Transactions, kmsg.ACLResourcePatternTypePrefixed
+			default:
 				acl.Resource, acl.Name = kmsg.ACLResourceTypeGroup, a.Group
 			}
 			out = append(out, acl)

@@ -213,3 +213,32 @@ func TestChangelogIsReadByPosition(t *testing.T) {
 		t.Errorf("%q up to %d, %v; want %q up to %d", got, at, err, want, all[0].end)
 	}
 }
+
+// What a changelog needs of the brokers' rights, each lack as one sentence that says what to grant.
+func TestChangelogRights(t *testing.T) {
+	t.Parallel()
+	all := []kmsg.ACLOperation{kmsg.ACLOperationAll}
+	f := func(want string, topics map[string]int32, more ...embedded.Allow) {
+		t.Helper()
+		topics["in"], topics["out"], topics["rejects"] = 2, 1, 1
+		allow := append([]embedded.Allow{{Topic: "in", Operations: all}, {Topic: "out", Operations: all}, {Topic: "rejects", Operations: all}, {Group: "g", Operations: all}}, more...)
+		b := broker(t, embedded.Config{ACLs: true, SASL: &embedded.User{Mechanism: "PLAIN", Name: "admin", Password: "right"},
+			Topics: topics, Users: []embedded.User{{Mechanism: "PLAIN", Name: "engine", Password: "pw", Allow: allow}}})
+		cfg := survivorConfig(b)
+		cfg.SASL = SASL{Mechanism: "plain", Username: "engine", Password: "pw"}
+		err := Preflight(context.Background(), cfg, 900<<10)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%v\nwant: %s", err, want)
+		}
+	}
+	topic := func(operations ...kmsg.ACLOperation) embedded.Allow {
+		return embedded.Allow{Topic: "g.in.spoor-state", Operations: operations}
+	}
+	transactions := embedded.Allow{Transactions: "g.in.", Operations: all}
+	there := func() map[string]int32 { return map[string]int32{"g.in.spoor-state": 2} }
+	f(`topic "g.in.spoor-state": grant DESCRIBE and READ and WRITE`, there(), transactions)
+	f(`user "engine" may not use topic "g.in.spoor-state": grant READ and WRITE`, there(), transactions, topic(kmsg.ACLOperationDescribe, kmsg.ACLOperationDescribeConfigs, kmsg.ACLOperationWrite))
+	f(`may not use transactional ids that begin with "g.in.": grant WRITE and DESCRIBE`, there(), topic(all...))
+	f(`may not create the changelog's topic "g.in.spoor-state": grant CREATE`, map[string]int32{}, transactions, topic(kmsg.ACLOperationDescribe, kmsg.ACLOperationRead, kmsg.ACLOperationWrite))
+	f("", map[string]int32{}, transactions, topic(all...))
+}
