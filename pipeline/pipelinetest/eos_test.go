@@ -188,7 +188,7 @@ func TestExactlyOnceAtEveryStep(t *testing.T) {
 				for _, cause := range []error{nil, errBroken} {
 					t.Run(fmt.Sprintf("inside=%v/%s/%s/%v", inside, op, when, cause), func(t *testing.T) {
 						struck := 0
-						for nth := 1; nth <= 12; nth++ {
+						for nth := 1; nth <= 8; nth++ {
 							w := newWorld(t, nil, tiny(), inside, records, sets...)
 							first := pipelinetest.Strike{Op: op, When: when, Nth: nth, Err: cause}
 							// A commit in doubt makes the requests that only doubt makes.
@@ -220,7 +220,7 @@ func TestExactlyOnceAtEveryStep(t *testing.T) {
 
 // schedules is how many random schedules each mode runs; PIPELINETEST_SCHEDULES sets it, PIPELINETEST_SEED the first seed.
 func schedules(t *testing.T) (first, n uint64) {
-	n = 150
+	n = 100
 	if s := os.Getenv("PIPELINETEST_SCHEDULES"); s != "" {
 		v, err := strconv.ParseUint(s, 10, 64)
 		if err != nil {
