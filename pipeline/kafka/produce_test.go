@@ -142,6 +142,11 @@ func TestPublishSplits(t *testing.T) {
 
 // What a broker refuses for what it is becomes a reject; the records around it are published, once.
 func TestRefusedRecords(t *testing.T) {
+	t.Run("outside", func(t *testing.T) { refusedRecords(t, false) })
+	t.Run("in a transaction", func(t *testing.T) { refusedRecords(t, true) })
+}
+
+func refusedRecords(t *testing.T, inside bool) {
 	b := broker(t, embedded.Config{Topics: map[string]int32{"in": 8, "rejects": 1, "shadow": 1}})
 	if err := b.CreateTopic("out", 1, map[string]string{"max.message.bytes": "10000"}); err != nil {
 		t.Fatal(err)
@@ -156,9 +161,24 @@ func TestRefusedRecords(t *testing.T) {
 		}
 		batch.Signals = append(batch.Signals, signal(i, size))
 	}
+	if inside {
+		p.txn = &transaction{client: p.client, id: "g.in.5", retry: p.retry, alive: p.alive}
+		if err := p.txn.init(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		p.restart(p.txn.pid)
+	}
 	for range 2 { // the second round shows that the sequence is right after a refusal
 		if err := p.publish(context.Background(), &batch); err != nil {
 			t.Fatal(err)
+		}
+		if inside {
+			if n := len(ids(t, b, "out")); n != 0 && n != 18 {
+				t.Errorf("%d signals are seen before the transaction ends", n)
+			}
+			if err := p.txn.end(context.Background()); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	var got, want []string
