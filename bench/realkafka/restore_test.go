@@ -27,13 +27,14 @@ func metrics(t *testing.T, addr string) map[string]float64 {
 	defer res.Body.Close()
 	out := map[string]float64{}
 	for lines := bufio.NewScanner(res.Body); lines.Scan(); {
-		name, value, ok := strings.Cut(lines.Text(), " ")
-		if i := strings.LastIndexByte(lines.Text(), ' '); ok && !strings.HasPrefix(name, "#") {
-			value = lines.Text()[i+1:]
-			name, _, _ = strings.Cut(name, "{")
-			if v, err := strconv.ParseFloat(value, 64); err == nil {
-				out[name] += v
-			}
+		line := lines.Text()
+		i := strings.LastIndexByte(line, ' ')
+		if i < 0 || strings.HasPrefix(line, "#") {
+			continue
+		}
+		name, _, _ := strings.Cut(line[:i], "{")
+		if v, err := strconv.ParseFloat(line[i+1:], 64); err == nil {
+			out[name] += v
 		}
 	}
 	return out
