@@ -148,7 +148,7 @@ func DefaultConfig() Config {
 			FetchBytes:        Bytes(k.FetchBytes),
 		},
 		State: StateConfig{
-			Changelog:     true, // else a restart forgets every process
+			Changelog:     k.Changelog,
 			MaxNodes:      p.State.MaxNodes,
 			MaxSize:       Bytes(p.State.MaxBytes),
 			MaxAncestors:  p.Enrich.MaxAncestors,
