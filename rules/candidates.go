@@ -18,7 +18,7 @@ type scratch struct {
 	candidate  []uint32 // rules: the epoch in which it became a candidate last
 	candidates []int32  // of the bucket, in order of finding
 	dfas       []*dfa
-	dfaBytes   int
+	dfaBytes   int // of their tables, about
 }
 
 // begin makes the tables fit x and starts a new epoch.
@@ -40,13 +40,17 @@ func (s *scratch) begin(x *index) {
 		s.epoch = 1
 	}
 	s.candidates = s.candidates[:0]
+	if s.dfaBytes > maxDFABytes { // strange texts, that other events may not have
+		clear(s.dfas)
+		s.dfaBytes = 0
+	}
 }
 
 // dfa is the goroutine's own DFA of a regex. All of them together stay within a bound.
 func (s *scratch) dfa(x *regex) *dfa {
 	d := s.dfas[x.id]
 	if d == nil {
-		d = newDFA(x)
+		d = newDFA(x, &s.dfaBytes)
 		s.dfas[x.id] = d
 	}
 	return d

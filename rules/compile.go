@@ -180,6 +180,10 @@ func (c *compiler) code(t *term) (code, bool) {
 	if err == nil {
 		out.cond, err = c.newCond(t, newLowering())
 	}
+	if err == nil && expandedSize(out.cond, map[*Cond]int{}) > maxExpanded {
+		c.report(c.pos.widen(t.ext), codeTooLarge, "`?:` stands in the condition of `?:` too many times", "write it with and, or, not")
+		return out, false
+	}
 	if err != nil {
 		message := err.Error()
 		c.report(c.pos.widen(t.ext), codeInternal, "the engine cannot compile this expression: "+message, "please report it with the expression")

@@ -105,6 +105,22 @@ func (c *compiler) choice(t *term, l *lowering) (*Cond, error) {
 	}}, nil
 }
 
+// maxExpanded bounds a Cond. Only ?: before the ? of another comes near it: what stands there is in it twice.
+const maxExpanded = 20_000
+
+// expandedSize is the number of nodes of c as a tree, or more than maxExpanded.
+func expandedSize(c *Cond, known map[*Cond]int) int {
+	if n, ok := known[c]; ok {
+		return n
+	}
+	n := 1
+	for _, a := range c.args {
+		n = min(n+expandedSize(a, known), maxExpanded+1)
+	}
+	known[c] = n
+	return n
+}
+
 func (c *compiler) newLeaf(t *term, l *lowering) (*leaf, error) {
 	out := &leaf{term: t, loc: c.pos.widen(t.ext), key: t.key()}
 	out.read(t, map[string]bool{}, false)
@@ -238,6 +254,20 @@ func union(a, b map[string]bool) map[string]bool {
 // eventNames are the names for which c may hold, and those for which it may not hold. Both err on the side of
 // too many.
 func (c *Cond) eventNames() (holds, fails nameSet) {
+	return c.namesOnce(map[*Cond][2]nameSet{})
+}
+
+// namesOnce looks at each part once: the condition of ?: stands in two places, and so do those inside of it.
+func (c *Cond) namesOnce(known map[*Cond][2]nameSet) (holds, fails nameSet) {
+	if n, ok := known[c]; ok {
+		return n[0], n[1]
+	}
+	holds, fails = c.namesOf(known)
+	known[c] = [2]nameSet{holds, fails}
+	return holds, fails
+}
+
+func (c *Cond) namesOf(known map[*Cond][2]nameSet) (holds, fails nameSet) {
 	switch c.op {
 	case condConst:
 		if c.value {
@@ -245,11 +275,11 @@ func (c *Cond) eventNames() (holds, fails nameSet) {
 		}
 		return everyName.not(), everyName
 	case condNot:
-		holds, fails = c.args[0].eventNames()
+		holds, fails = c.args[0].namesOnce(known)
 		return fails, holds
 	case condAnd, condOr:
 		for i, a := range c.args {
-			h, f := a.eventNames()
+			h, f := a.namesOnce(known)
 			switch {
 			case i == 0:
 				holds, fails = h, f

@@ -41,7 +41,8 @@ type dfa struct {
 	next  []int32 // by state*stride + class: the next state times stride, or one of those below
 	sets  [][]uint32
 	index map[string]int32
-	bytes int
+	bytes *int // of all tables of the goroutine, about
+	own   int  // of this one
 
 	// Scratch of step.
 	seen   []uint32
@@ -57,9 +58,9 @@ const (
 	stepNever   = -3
 
 	maxClasses   = 200
-	maxStates    = 2_000 // of one regex
-	maxProgram   = 4_000 // instructions
-	maxDFABytes  = 16 << 20
+	maxStates    = 2_000    // of one regex
+	maxProgram   = 4_000    // instructions
+	maxDFABytes  = 16 << 20 // of all regexes, for a goroutine
 	stateMinimum = 96
 )
 
@@ -224,15 +225,17 @@ func (x *regex) wide(r rune) uint8 {
 	return x.class[sort.Search(len(x.from), func(i int) bool { return x.from[i] > r })-1]
 }
 
-func newDFA(x *regex) *dfa {
-	d := &dfa{regex: x, seen: make([]uint32, len(x.prog.Inst))}
+// newDFA returns a DFA without states that adds what it takes to bytes.
+func newDFA(x *regex, bytes *int) *dfa {
+	d := &dfa{regex: x, seen: make([]uint32, len(x.prog.Inst)), bytes: bytes}
 	d.flush()
 	return d
 }
 
 // flush forgets all states but the first.
 func (d *dfa) flush() {
-	d.next, d.sets, d.bytes = d.next[:0], d.sets[:0], 0
+	*d.bytes -= d.own
+	d.next, d.sets, d.own = d.next[:0], d.sets[:0], 0
 	d.index = map[string]int32{}
 	d.state([]uint32{afterNothing})
 }
@@ -253,7 +256,9 @@ func (d *dfa) state(set []uint32) int32 {
 		d.next = append(d.next, stepUnknown)
 	}
 	d.index[string(d.key)] = at
-	d.bytes += 8*len(set) + 4*int(d.stride) + stateMinimum
+	size := 8*len(set) + 4*int(d.stride) + stateMinimum
+	d.own += size
+	*d.bytes += size
 	return at
 }
 

@@ -1,10 +1,14 @@
 package rules
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"spoor/pipeline/event"
 )
 
 var regexParts = []string{"a", "b", "k", "s", "S", `\d`, `\w`, `\W`, `\s`, ".", "^", "$", `\b`, `\B`, `\A`, `\z`, "(?m:^)", "(?m:$)", "(?i:k)", "(?i:ß)",
@@ -58,7 +62,7 @@ func dfaAgrees(t *testing.T, r *rand.Rand, pattern string, re *regexp.Regexp) {
 	if x == nil {
 		t.Fatalf("no DFA for %q", pattern)
 	}
-	d := newDFA(x)
+	d := newDFA(x, new(int))
 	demanded := regexDemands(re)
 	for n := range 60 {
 		text := ""
@@ -89,7 +93,7 @@ func dfaAgrees(t *testing.T, r *rand.Rand, pattern string, re *regexp.Regexp) {
 // character, give the same answers.
 func TestDFABounds(t *testing.T) {
 	re := regexp.MustCompile(`a.{14}b`)
-	d := newDFA(newRegex(re))
+	d := newDFA(newRegex(re), new(int))
 	r := rand.New(rand.NewPCG(1, 1))
 	most := 0
 	for range 3000 {
@@ -104,5 +108,39 @@ func TestDFABounds(t *testing.T) {
 	}
 	if most < maxStates || most > maxStates+1 {
 		t.Errorf("%d states, want about %d", most, maxStates)
+	}
+}
+
+// TestDFAMemory holds that the tables of many regexes, each of which wants many states, stay within their bound.
+func TestDFAMemory(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("rules:\n")
+	for i := range 150 {
+		fmt.Fprintf(&text, "  - id: r%d\n    expression: |\n      process.cmdline matches `[a%c].{%d}[bz]`\n", i, 'c'+i%20, 10+i/20)
+	}
+	set := mustCompile(t, "a.yaml", text.String())
+	r := rand.New(rand.NewPCG(2, 2))
+	var res, plain Result
+	most := 0
+	for range 700 {
+		line := make([]byte, 60)
+		for i := range line {
+			line[i] = "abcdefghijklmnop"[r.IntN(16)]
+		}
+		e := &event.Event{Process: &event.ProcessContext{Process: event.Process{Cmdline: string(line)}}}
+		set.Match(e, &res)
+		most = max(most, res.scratch.dfaBytes)
+		if r.IntN(100) == 0 {
+			set.MatchPlain(e, &plain)
+			if !slices.Equal(res.Live, plain.Live) {
+				t.Fatalf("%s: %v, want %v", line, res.Live, plain.Live)
+			}
+		}
+	}
+	if most > maxDFABytes+1<<20 {
+		t.Errorf("%d bytes", most)
+	}
+	if most < maxDFABytes {
+		t.Errorf("only %d bytes", most)
 	}
 }

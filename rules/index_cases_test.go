@@ -277,3 +277,26 @@ func FuzzIndex(f *testing.F) {
 		indexAgrees(t, set, e, &r) // with tables that have grown
 	})
 }
+
+// TestNestedChoice holds that ?: in the condition of ?: stays what it is, and that what would grow without bound is
+// refused at once.
+func TestNestedChoice(t *testing.T) {
+	for _, depth := range []int{3, 9, 60} {
+		x := "process.pid == 1"
+		for i := range depth {
+			x = fmt.Sprintf("(%s ? process.cmdline contains `a%d` : process.user contains `b%d`)", x, i, i)
+		}
+		set, ds := compileText(t, "a.yaml", "rules:\n  - id: a\n    expression: |\n      evt.name == `exec` and "+x+"\n")
+		if depth == 60 {
+			if set != nil || !hasCode(ds, codeTooLarge) {
+				t.Errorf("depth %d: %v", depth, ds)
+			}
+			continue
+		}
+		var r Result
+		for n := range 40 {
+			document := fmt.Sprintf(`{"evt":{"name":"exec"},"process":{"pid":%d,"cmdline":"a%d a%d a1","user":"b%d b2"}}`, n%2, n, depth-1, n%7)
+			indexAgrees(t, set, decode(t, document), &r)
+		}
+	}
+}

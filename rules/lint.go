@@ -68,7 +68,9 @@ type linter struct {
 	pos   *positions
 	rule  *policy.Rule // under examination, or nil
 	index *indexer     // for what can be looked up
-	warn  func(at policy.Span, code, message, hint string, notes ...policy.Note)
+	// blamed is what blame has seen of a rule or exception.
+	blamed map[blamed]bool
+	warn   func(at policy.Span, code, message, hint string, notes ...policy.Note)
 }
 
 // lint warns about set, whose enabled rules without faults are given. positions hold the sources of all

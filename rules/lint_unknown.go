@@ -37,6 +37,7 @@ func (l *linter) unknown(r *lintRule) {
 		e := emptied{maybeUnknown: &maybeUnknowns[i]}
 		asked := e.asked(r.condition)
 		if !asked {
+			l.blamed = map[blamed]bool{}
 			l.blame(e, r.condition, false, nil)
 		}
 		if asked || e.truth(r.condition) == truthNo {
@@ -44,6 +45,7 @@ func (l *linter) unknown(r *lintRule) {
 		}
 		for _, x := range r.exceptions {
 			if !e.asked(x.condition) {
+				l.blamed = map[blamed]bool{}
 				l.blame(e, x.condition, false, nil)
 			}
 		}
@@ -53,6 +55,11 @@ func (l *linter) unknown(r *lintRule) {
 // blame reports the negations below t that help it to hold (or, with not, to fail) on what e lacks. negation
 // is the one that t stands directly under, if any.
 func (l *linter) blame(e emptied, t *term, not bool, negation *term) {
+	at := blamed{t, not}
+	if l.blamed[at] { // the condition of ?: helps in two ways
+		return
+	}
+	l.blamed[at] = true
 	if e.truth(t) == truthOf(not) { // it cannot come to that
 		return
 	}
@@ -73,17 +80,23 @@ func (l *linter) blame(e emptied, t *term, not bool, negation *term) {
 		if !vacuous && !not || e.truth(t) != truthOf(!not) || !e.reads(t) || e.asksForEmpty(t) {
 			return
 		}
-		at, how := t, "`%s` holds"
+		which, how := t, "`%s` holds"
 		switch {
 		case vacuous:
 		case negation != nil:
-			at = negation
+			which = negation
 		default:
 			how = "the negation of `%s` holds"
 		}
-		l.warnOf(at, codeNegatedUnknown,
-			fmt.Sprintf(how+" also when %s not known, and nothing beside it needs it to be", l.text(at), e.what), e.hint)
+		l.warnOf(which, codeNegatedUnknown,
+			fmt.Sprintf(how+" also when %s not known, and nothing beside it needs it to be", l.text(which), e.what), e.hint)
 	}
+}
+
+// blamed is a condition that was looked at, and whether it is to fail.
+type blamed struct {
+	t   *term
+	not bool
 }
 
 // truth is what is known of a condition.
