@@ -2,6 +2,7 @@ package rules
 
 import (
 	"sort"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/expr-lang/expr/file"
@@ -21,7 +22,8 @@ type source struct {
 	length int // in characters
 	expr   policy.Expr
 	owner  string // "rule X", "exception N of rule X", "macro M"
-	tokens []lexer.Token
+	// tokens are cut when first asked for, by explanations too, hence by any goroutine.
+	tokens atomic.Pointer[[]lexer.Token]
 }
 
 // positions is the table of all expressions, by base.
@@ -111,14 +113,16 @@ func (p *positions) widen(loc file.Location) file.Location {
 }
 
 func (s *source) lex() []lexer.Token {
-	if s.tokens == nil {
-		tokens, err := lexer.Lex(file.NewSource(s.expr.Text))
-		if err != nil || len(tokens) == 0 {
-			return nil
-		}
-		s.tokens = tokens[:len(tokens)-1] // without the end
+	if tokens := s.tokens.Load(); tokens != nil {
+		return *tokens
 	}
-	return s.tokens
+	tokens, err := lexer.Lex(file.NewSource(s.expr.Text))
+	if err != nil || len(tokens) == 0 {
+		return nil
+	}
+	tokens = tokens[:len(tokens)-1] // without the end
+	s.tokens.Store(&tokens)
+	return tokens
 }
 
 func bracket(t lexer.Token) int {

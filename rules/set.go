@@ -64,7 +64,7 @@ func (s *Set) finish(p *plan) {
 		return cmp.Or(cmp.Compare(b.rule.Severity, a.rule.Severity), cmp.Compare(b.rule.Priority, a.rule.Priority))
 	})
 	for _, source := range s.pos.sources {
-		source.tokens = nil // places are known by now
+		source.tokens.Store(nil) // places are known by now
 	}
 	s.byID = map[string]int{}
 	s.byName = map[string][]int{}
