@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -34,6 +36,14 @@ type truly struct {
 	parent      *truly
 	start, exit time.Time
 	whole       bool
+}
+
+// recorded is the start as an exec says it.
+func (p *truly) recorded() event.Time {
+	if p.whole {
+		return event.At(p.start.Truncate(time.Second))
+	}
+	return event.At(p.start)
 }
 
 type told struct {
@@ -123,7 +133,7 @@ func (w *world) run(t *testing.T, seed uint64, n int) (there, named, wrong int) 
 		q := tell.who.parent
 		for _, a := range p.Ancestors {
 			named++
-			if q == nil || *a.PID != q.pid || a.Executable.Path != q.name {
+			if q == nil || *a.PID != q.pid || a.Executable.Path != q.name || a.ExecTime != 0 && a.ExecTime != q.recorded() {
 				wrong++
 			}
 			if q != nil {
@@ -137,38 +147,58 @@ func (w *world) run(t *testing.T, seed uint64, n int) (there, named, wrong int) 
 	return there, named, wrong
 }
 
-// TestSimulated holds lineage against hosts whose truth is known. What it names is right, unless two things were lost
-// that each would have told: then the process before is taken for its successor, now and then.
+// TestSimulated holds lineage against hosts whose truth is known. What it names is right unless the events that came so
+// far say otherwise with one voice. What is wrong, by world:
+//
+//   - "both, soon": the exit of the one before and the exec of its successor are both on their way when a child of the
+//     successor, stamped early by its whole second, comes. All that has come says that the one before lives. It is put
+//     right when the exit comes.
+//   - "both, at once": the same, more often; and a successor of the same program is seen before its exec and the exit before
+//     come, so nothing tells the two apart; and a parent exits within the whole second of a child, as many do, which is
+//     the successor's, whose exec is on its way.
+//   - "everything": the exit before, the successor's exec, or both are not late but lost. Its children, until it is seen
+//     itself, and it itself if it is the same program, are taken for the one before's: a host on which
+//     nothing was lost, and the one before lived on, would have sent the same.
+//
+// What is not named is mostly what did not come (an exec that was lost; one that comes after its children), or the fifth
+// process since that had its id, and with it all that descends from there: some seeds lose much, so the bounds
+// are for all seeds together.
+//
+// SPOOR_LINEAGE_SEEDS is the number of seeds, 2 if not set. The bounds hold for 2, 40 and 100.
 func TestSimulated(t *testing.T) {
+	seeds := uint64(2)
+	if n, err := strconv.ParseUint(os.Getenv("SPOOR_LINEAGE_SEEDS"), 10, 32); err == nil {
+		seeds = n
+	}
 	for _, c := range []struct {
 		name         string
 		world        world
 		named, wrong float64 // at least and at most, of 100 ancestors
 	}{
-		{"all recorded", world{reuse: time.Second, names: 20}, 99.9, 0},
-		{"ids reused at once", world{reuse: 0, names: 3}, 99, 0},
-		// A child whose parent's exec comes later is asked for before it is known.
+		{"all recorded", world{reuse: time.Second, names: 20}, 98, 0},
+		{"ids reused at once", world{reuse: 0, names: 3}, 97, 0},
 		{"late", world{reuse: time.Second, names: 20, late: time.Second}, 85, 0},
-		{"whole seconds", world{reuse: 3 * time.Second, names: 20, whole: 1}, 99, 0},
+		{"whole seconds", world{reuse: 3 * time.Second, names: 20, whole: 1}, 97, 0},
 		{"both", world{reuse: 3 * time.Second, names: 20, whole: 0.5, late: time.Second}, 85, 0},
-		{"both, soon", world{reuse: time.Second, names: 20, whole: 0.5, late: time.Second}, 85, 0},
-		{"both, at once", world{reuse: 0, names: 3, whole: 0.5, late: time.Second}, 85, 2},
-		{"lost exits", world{reuse: time.Second, names: 20, lostExit: 0.2}, 99.9, 0},
-		{"lost execs", world{reuse: time.Second, names: 20, lostExec: 0.05}, 55, 0},
+		{"both, soon", world{reuse: time.Second, names: 20, whole: 0.5, late: time.Second}, 85, 0.001},
+		{"both, at once", world{reuse: 0, names: 3, whole: 0.5, late: time.Second}, 85, 0.05},
+		{"lost exits", world{reuse: time.Second, names: 20, lostExit: 0.2}, 96, 0},
+		{"lost execs", world{reuse: time.Second, names: 20, lostExec: 0.05}, 50, 0},
 		{"parents", world{reuse: time.Second, names: 20, lostExec: 0.1, parents: 1}, 35, 0},
-		{"everything", world{reuse: time.Second, names: 20, lostExec: 0.05, lostExit: 0.1, whole: 0.3, late: time.Second, parents: 0.3}, 60, 3},
+		{"everything", world{reuse: time.Second, names: 20, lostExec: 0.05, lostExit: 0.1, whole: 0.3, late: time.Second, parents: 0.3}, 48, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var there, named, wrong int
-			for seed := range uint64(2) {
+			for seed := range seeds {
 				a, b, d := c.world.run(t, seed, 2500)
 				there, named, wrong = there+a, named+b, wrong+d
 			}
-			share := func(n int) float64 { return 100 * float64(n) / float64(there) }
-			t.Logf("of %d ancestors %.2f %% named, %.3f %% wrong", there, share(named), share(wrong))
-			if share(named) < c.named || share(wrong) > c.wrong {
-				t.Errorf("%.2f %% named, want %g %%; %.3f %% wrong, want at most %g %%", share(named), c.named, share(wrong), c.wrong)
+			t.Logf("of %d ancestors %.2f %% named, %.4f %% wrong", there, share(named, there), share(wrong, there))
+			if share(named, there) < c.named || share(wrong, there) > c.wrong {
+				t.Errorf("%.2f %% named, want %g %%; %.4f %% wrong, want at most %g %%", share(named, there), c.named, share(wrong, there), c.wrong)
 			}
 		})
 	}
 }
+
+func share(n, of int) float64 { return 100 * float64(n) / float64(of) }

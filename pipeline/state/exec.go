@@ -81,14 +81,14 @@ func (s *State) generation(h *host, pid, start int64, p *event.ProcessContext) (
 	for n := h.pids[pid]; n != nil; n = n.older {
 		switch {
 		case n.is(flagLatest):
-			if start > n.start && sameSecond(start, n.start) && !differ(n.proc.Executable, p.Executable) {
+			if (start == n.start || start > n.start && sameSecond(start, n.start)) && !differ(n.proc.Executable, p.Executable) {
 				if !whole(n.start) {
 					start = n.start
 				}
 				s.restart(n, start, 0)
 				return n, false
 			}
-		case n.start == start && !differ(n.proc.Executable, p.Executable), s.twice(n, start, p):
+		case n.start == start && !differ(n.proc.Executable, p.Executable) && !(whole(start) && n.otherParent(p)), s.twice(n, start, p):
 			if whole(n.start) && !whole(start) {
 				s.restart(n, start, 0)
 			}
@@ -113,6 +113,12 @@ func (s *State) generation(h *host, pid, start int64, p *event.ProcessContext) (
 	return s.begin(h, pid, start, 0), true
 }
 
+// otherParent reports whether p says another parent's id than n has.
+func (n *Node) otherParent(p *event.ProcessContext) bool {
+	ppid, ok := id(p.PPID)
+	return ok && n.is(flagPPID) && ppid != n.ppid
+}
+
 // twice reports whether an exec tells of n once more, by another source with its own clock: the same program with
 // the same parent and command line within the slack, and n had not exited. The Security log has
 // times in whole seconds.
@@ -120,7 +126,7 @@ func (s *State) twice(n *Node, start int64, p *event.ProcessContext) bool {
 	if n.is(flagStub) || n.is(flagExited) && n.end <= start || !agree(n.proc.Executable, p.Executable) {
 		return false
 	}
-	if ppid, ok := id(p.PPID); ok && n.is(flagPPID) && ppid != n.ppid {
+	if n.otherParent(p) {
 		return false
 	}
 	line := cut(p.Cmdline)

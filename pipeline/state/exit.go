@@ -21,9 +21,7 @@ func (s *State) Exit(g *Sighting) Answer {
 		n = s.introduceDead(h, g, pid, t)
 	case r == Unknown:
 		n = s.introduceDead(h, g, pid, t)
-	case r == Ambiguous:
-	case s.successor(n, t):
-		n, r = nil, Ambiguous
+	case r == Ambiguous: // two processes may have exited: neither is ended
 	default:
 		s.exit(n, t)
 		if n.is(flagStub) {
@@ -37,29 +35,26 @@ func (s *State) Exit(g *Sighting) Answer {
 	return answer(n, r)
 }
 
-// exit ends n by its own word. A second one, by another source, only makes the time more precise.
+// exit ends n by its own word; in whole seconds that may be before its start, which is more precise. A second one, by another source, only makes the time more precise.
 func (s *State) exit(n *Node, t int64) {
 	switch {
 	case !n.is(flagExited):
-		s.end(n, max(t, n.start))
+		s.change(n)
 		n.flags |= flagExited
+		if t < n.start && !sameSecond(t, n.start) {
+			t = n.start
+		}
+		s.end(n, t)
 	case whole(n.end) && !whole(t) && sameSecond(n.end, t):
 		s.end(n, t)
 	}
-}
-
-// successor reports whether an exit in the second in which n started may as well be that of the process which had
-// its id before, whose exit has not been seen. Neither is ended then.
-func (s *State) successor(n *Node, t int64) bool {
-	o := n.older
-	return o != nil && !o.is(flagExited) && sameSecond(t, n.start) && whole(t) && s.near(o, t)
 }
 
 // introduceDead remembers the exit of a process whose exec has not come: it may come late, and then it is not
 // the start of a process that runs for ever.
 func (s *State) introduceDead(h *host, g *Sighting, pid, t int64) *Node {
 	for n := h.pids[pid]; n != nil; n = n.older {
-		if s.could(n, t) {
+		if s.could(n, t) && !s.contradicts(n, g.Process.Executable, int64(g.Process.ExecTime)) {
 			return nil
 		}
 	}

@@ -113,6 +113,8 @@ func (s *State) begin(h *host, pid, start int64, f flags) *Node {
 	s.touch(n)
 	s.reclass(n)
 	s.endBy(older, start)
+	s.release(older)
+	s.release(newer)
 	s.limit(h, n)
 	return n
 }
@@ -131,20 +133,23 @@ func (s *State) restart(n *Node, start int64, f flags) {
 	if !n.is(flagStub) {
 		n.show()
 	}
-	if n.end < start {
+	if n.end < start && !sameSecond(n.end, start) {
 		s.end(n, start)
 	}
-	older, _ := h.place(n)
+	older, newer := h.place(n)
 	s.endBy(older, start)
+	s.release(older)
+	s.release(newer)
+	s.release(n)
 	if n.waits() {
 		s.wait(n)
 	}
 }
 
 // endBy ends a generation, if there is one, that the next one shows to have ended by t. Its own exit, if seen,
-// says so better.
+// says so better. Which of two processes that started in one second was first, nobody knows.
 func (s *State) endBy(n *Node, t int64) {
-	if n != nil && n.end > t && !n.is(flagExited) {
+	if n != nil && n.end > t && !n.is(flagExited) && !(n.start == t && whole(t)) {
 		s.end(n, t)
 	}
 }
@@ -158,6 +163,7 @@ func (s *State) end(n *Node, t int64) {
 		s.climb(n, -1)
 		s.reclass(n)
 	}
+	s.release(n)
 }
 
 // limit drops the oldest generation of a process id that has too many.

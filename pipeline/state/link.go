@@ -171,6 +171,25 @@ func (s *State) adopt(n *Node, hint *event.File) Result {
 	return r
 }
 
+// release takes from n, if there is one, the children of which it is not certain any more that they are its own: an exit or
+// another process with its id, just learnt, says that they were started later, or perhaps so. They wait for the one
+// they are from. It costs a look at each child, whenever a time of n changes.
+func (s *State) release(n *Node) {
+	if n == nil || n.child == nil || n.is(flagStub) {
+		return
+	}
+	s.scratch = s.scratch[:0]
+	for c := n.child; c != nil; c = c.next {
+		if p, _ := s.ask(n.host, n.pid, c.start, nil); p != n {
+			s.scratch = append(s.scratch, c)
+		}
+	}
+	bySeq(s.scratch)
+	for _, c := range s.scratch {
+		s.unbind(c, true)
+	}
+}
+
 // reunite links those that waited for n, whose start has become known. Slack does not count here, as there is
 // nothing that says that n is meant but its process id: a start in whole seconds is only compared in whole
 // seconds.

@@ -33,40 +33,44 @@ func (n *Node) holds(t int64) bool { return n.start <= t && t < n.end }
 // times being precise.
 const recordingLag = 20 * int64(time.Millisecond)
 
-// near reports whether n, which does not hold t, would if the times were more precise: one of them is in whole
-// seconds, or n exited just before. The generation widened on both sides is half open as it is itself.
+// near reports whether n, which does not hold t, would if the times were more precise: a time in whole seconds is up to
+// one second too early, so t, or the end of n, may have been later. A precise time is never later than it says: a
+// child of 7 s is none of a parent that exited at 6.5 s.
 func (s *State) near(n *Node, t int64) bool {
 	slack := int64(s.cfg.Slack)
 	if t < n.start {
-		return (whole(t) || whole(n.start)) && since(n.start, t) <= slack
+		return whole(t) && since(n.start, t) < slack
 	}
-	late := since(t, n.end)
-	return (whole(t) || whole(n.end)) && late < slack || n.is(flagExited) && late < recordingLag
+	return whole(n.end) && since(t, n.end) < slack
 }
 
-// could reports whether nothing rules out that n ran at t.
+// lags reports whether n exited just before t, when t may be the start of a child.
+func (n *Node) lags(t int64) bool {
+	return n.is(flagExited) && t >= n.end && since(t, n.end) < recordingLag && !whole(t)
+}
+
+// could reports whether nothing rules out that n ran at t, or started what is stamped t.
 func (s *State) could(n *Node, t int64) bool {
-	return n.holds(t) || n.is(flagLatest) && t < n.start || s.near(n, t)
+	return n.holds(t) || n.is(flagLatest) && t < n.start || s.near(n, t) || n.lags(t)
+}
+
+// may reports whether n, which newer followed, may have run at t as precisely as the times say. A precise start of newer
+// bounds an end of n in whole seconds.
+func (s *State) may(n, newer *Node, t int64) bool {
+	if n.holds(t) {
+		return true
+	}
+	return s.near(n, t) && (t < n.start || newer == nil || newer.is(flagLatest) || whole(newer.start) || t < newer.start)
 }
 
 // ask answers who process pid was at time t, for a child that says nothing else of its parent, or that its
-// executable is hint. More than one who could be meant is Ambiguous; slack counts only when nobody is
-// known to have run then.
+// executable is hint. More than one who could be meant is Ambiguous.
 func (s *State) ask(h *host, pid, t int64, hint *event.File) (*Node, Result) {
-	n, r := s.pick(h, pid, t, hint, (*State).strictly)
-	if r == Unknown {
-		n, r = s.pick(h, pid, t, hint, (*State).near)
-	}
-	return n, r
-}
-
-func (s *State) strictly(n *Node, t int64) bool { return n.holds(t) }
-
-func (s *State) pick(h *host, pid, t int64, hint *event.File, meant func(*State, *Node, int64) bool) (*Node, Result) {
-	var one, agreeing *Node
+	var one, agreeing, newer *Node
 	many, manyAgree := 0, 0
-	for g := h.pids[pid]; g != nil; g = g.older {
-		if !meant(s, g, t) {
+	newest := h.pids[pid]
+	for g := newest; g != nil; newer, g = g, g.older {
+		if !s.may(g, newer, t) || differ(g.proc.Executable, hint) {
 			continue
 		}
 		one = g
@@ -74,6 +78,14 @@ func (s *State) pick(h *host, pid, t int64, hint *event.File, meant func(*State,
 		if agree(g.proc.Executable, hint) {
 			agreeing = g
 			manyAgree++
+		}
+	}
+	if many == 0 {
+		for g := newest; g != nil; g = g.older {
+			if g.lags(t) && !differ(g.proc.Executable, hint) {
+				one = g
+				many++
+			}
 		}
 	}
 	switch {
@@ -92,11 +104,14 @@ func (s *State) pick(h *host, pid, t int64, hint *event.File, meant func(*State,
 func (s *State) who(h *host, pid, t int64, exe *event.File, start int64) (n *Node, r Result, refuted *Node) {
 	ambiguous := false
 	newest := h.newest(pid)
-	for g := newest; g != nil; g = g.older {
+	var newer *Node
+	for g := newest; g != nil; newer, g = g, g.older {
 		switch {
-		case !g.holds(t):
+		case !s.may(g, newer, t):
 		case s.contradicts(g, exe, start):
-			refuted = g
+			if g.holds(t) {
+				refuted = g
+			}
 		case n != nil:
 			ambiguous = true
 		default:
@@ -117,6 +132,9 @@ func (s *State) who(h *host, pid, t int64, exe *event.File, start int64) (n *Nod
 		}
 		agrees := agree(g.proc.Executable, exe)
 		switch {
+		case agrees && g.is(flagExited) && t >= g.end && s.within(g, t) && !s.could(g, t):
+			// Its own, stamped late, or of the same program started again under the same id.
+			return nil, Ambiguous, nil
 		case agrees && (g.is(flagLatest) && t < g.start || s.within(g, t)):
 		case refuted == nil && s.near(g, t):
 		default:
@@ -139,9 +157,9 @@ func (s *State) who(h *host, pid, t int64, exe *event.File, start int64) (n *Nod
 // within reports whether n missed t by no more than the slack.
 func (s *State) within(n *Node, t int64) bool {
 	if t < n.start {
-		return since(n.start, t) <= int64(s.cfg.Slack)
+		return since(n.start, t) < int64(s.cfg.Slack)
 	}
-	return since(t, n.end) <= int64(s.cfg.Slack)
+	return since(t, n.end) < int64(s.cfg.Slack)
 }
 
 // contradicts reports whether an event cannot come from n: it names another executable, or another start.

@@ -42,9 +42,9 @@ func (s *State) Seen(g *Sighting) Answer {
 }
 
 // refutes reports whether an event that is not from n shows that n had ended by its time: not when it claims to be
-// from an older process than n.
+// from an older process than n, nor in the second that n started in, when one of the two times is whole.
 func refutes(n *Node, t, start int64) bool {
-	return t >= n.start && (start == 0 || start > n.start || n.is(flagLatest))
+	return t >= n.start && !sameSecond(t, n.start) && (start == 0 || start > n.start || n.is(flagLatest))
 }
 
 // recognised learns from an event what n, which it comes from, lacks.
@@ -95,7 +95,7 @@ func (s *State) introduce(g *Sighting, pid, t int64) *Node {
 		at, f = start, 0
 	}
 	for n := h.pids[pid]; n != nil; n = n.older {
-		if s.could(n, at) || s.could(n, t) {
+		if (s.could(n, at) || s.could(n, t)) && !s.contradicts(n, p.Executable, int64(p.ExecTime)) {
 			return nil
 		}
 	}
