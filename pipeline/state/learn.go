@@ -128,6 +128,7 @@ func (s *State) restart(n *Node, start int64, f flags) {
 	}
 	h := n.host
 	h.displace(n)
+	later := start > n.start
 	n.start = start
 	n.flags = n.flags&^flagLatest | f
 	if !n.is(flagStub) {
@@ -140,7 +141,9 @@ func (s *State) restart(n *Node, start int64, f flags) {
 	s.endBy(older, start)
 	s.release(older)
 	s.release(newer)
-	s.release(n)
+	if later { // an earlier start takes no child away
+		s.release(n)
+	}
 	if n.waits() {
 		s.wait(n)
 	}
