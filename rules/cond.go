@@ -8,7 +8,6 @@ import (
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/vm"
 
-	"spoor/rules/policy"
 )
 
 // condOp says how a Cond combines its parts.
@@ -315,9 +314,6 @@ func (l *leaf) eventNames() (holds, fails nameSet) {
 	}
 	return set, set.not()
 }
-
-// span is where the author wrote the condition.
-func (l *leaf) span(p *positions) policy.Span { return p.span(l.loc) }
 
 // isBudget says that an error of the VM is one of the budgets, its own of memory or ours of work.
 func isBudget(err error) bool {

@@ -140,16 +140,6 @@ func (v *view) ancestor(i int) *processView {
 // because only texts that are not empty are cached.
 var missingProcess = &processView{p: noProcess}
 
-// text is a text field as it came.
-func (f *field) original(fr frame) string {
-	switch f.owner {
-	case ofEvent:
-		return f.text(fr.ev.event)
-	default:
-		return f.process.text(fr.processOf(f.owner).p)
-	}
-}
-
 func (fr frame) processOf(who owner) *processView {
 	switch who {
 	case ofProcess:
