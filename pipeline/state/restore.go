@@ -49,6 +49,13 @@ func (s *State) RestoreDone() error {
 		return fmt.Errorf("restore: %w", err)
 	}
 	s.journal.begin(s)
+	// A stub goes with its last child, so Changes writes none without one. A log that has it all the same is
+	// mended: what takes it out is a change.
+	childless := s.all(func(n *Node) bool { return n.is(flagStub) && n.child == nil })
+	bySeq(childless)
+	for _, n := range childless {
+		s.forget(n)
+	}
 	// The bounds may be tighter than they were.
 	s.enforce(nil)
 	return nil
