@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"spoor/pipeline/state"
 )
 
 // Committer makes batches durable. Kafka, files and memory implement it.
@@ -31,7 +33,8 @@ var errNoAnswer = errors.New("the commit ended without an answer")
 type flight struct {
 	b     *building
 	start time.Time
-	saved counts // as of the batch's end
+	state *state.State // that the batch's changes are of
+	saved counts       // as of the batch's end
 	bound *bound
 	tally *tally
 	done  chan error // closed without a value when Commit did not return
@@ -50,7 +53,7 @@ func (p *Partition) commit(ctx context.Context, out Committer) error {
 	p.at(StageCommit, b.Next-1)
 	b.Changes = p.state.Changes(b.Changes[:0])
 	b.Clock = p.state.Clock()
-	f := &flight{b: b, start: p.engine.now(), saved: p.counts, bound: p.bound, tally: p.bound.take(), done: make(chan error, 1)}
+	f := &flight{b: b, start: p.engine.now(), state: p.state, saved: p.counts, bound: p.bound, tally: p.bound.take(), done: make(chan error, 1)}
 	f.saved.state = p.stateStats()
 	p.state.Seal()
 	p.flight, p.batch, p.spare = f, p.spare, nil
@@ -89,7 +92,10 @@ func (p *Partition) land(wait bool) error {
 	}
 	p.flight = nil
 	if err == nil {
-		p.state.Committed()
+		// A state that began since, because this one was thrown away, has nothing committed yet.
+		if f.state == p.state {
+			f.state.Committed()
+		}
 		p.next = f.b.Next
 		p.saved = f.saved
 		p.afterCommit(f, p.engine.now())
@@ -113,7 +119,6 @@ func (p *Partition) rewind() {
 	p.bound = nil // with what it counted
 	p.counts = p.saved
 	p.position = p.next
-	p.timestamp = p.state.Clock().Record
 }
 
 // afterCommit publishes what the batch counted: counters become visible once what they count is durable.

@@ -65,14 +65,12 @@ type Partition struct {
 	saved    counts    // as of the last commit
 	// lostOnce says that the next batch begins with the state thrown away, which it has to tell.
 	lostOnce bool
-	// timestamp is the last record's: for rejects of records that could not be read.
-	timestamp int64
-	dead      bool
-	live      bool // in Run: latency is measured
-	ahead     bool // in Run: the next batch begins while the last one commits
-	restored  bool // the state came from a changelog
-	stage     Stage
-	look      Look
+	dead     bool
+	live     bool // in Run: latency is measured
+	ahead    bool // in Run: the next batch begins while the last one commits
+	restored bool // the state came from a changelog
+	stage    Stage
+	look     Look
 
 	counts    counts
 	meters    meters
@@ -84,6 +82,9 @@ type Partition struct {
 	lag   atomic.Int64
 	moved atomic.Int64 // when the loop last turned, in nanoseconds since 1970
 }
+
+// Dead says that the partition must not be run again, and is of no use but for its counters.
+func (p *Partition) Dead() bool { return p.dead }
 
 // Next is the input position after the last committed batch; -1 before the first.
 func (p *Partition) Next() int64 { return p.next }
@@ -235,7 +236,6 @@ func (p *Partition) process(r *Record) {
 	p.stage = StageSource
 	if r.Fault == nil {
 		p.state.Advance(r.Timestamp) // by rejects, too: partition time is that of records
-		p.timestamp = r.Timestamp
 	}
 	p.at(StageSource, r.Offset)
 

@@ -60,7 +60,8 @@ func (p *Partition) reject(r *Record, stage Stage, fault *event.Error) {
 	}
 	timestamp := r.Timestamp
 	if timestamp == 0 {
-		timestamp = p.timestamp // a reject of 1970 would be past its topic's retention at once
+		// That of the record before: a reject of 1970 would be past its topic's retention at once.
+		timestamp = p.state.Clock().Record
 	}
 	b.Rejects = append(b.Rejects, Reject{
 		Output: Output{
@@ -92,7 +93,9 @@ func (p *Partition) survive(r *Record, signals, shadow int) {
 	p.dec = p.engine.decoder()
 	stage := p.stage
 	if stage == StageSource || stage == StageEnrich {
+		clock := p.state.Clock() // the records', not the state's: it goes on
 		p.forget()
+		p.state.SetClock(clock)
 		p.batch.StateLost = true
 	}
 	detail := "the engine failed on this record"

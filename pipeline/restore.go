@@ -15,7 +15,6 @@ func (p *Partition) Restored(next int64, clock state.Clock) error {
 	}
 	p.restored = true
 	p.MoveTo(next)
-	p.timestamp = clock.Record
 	s := p.state.Stats()
 	p.meters.remembered(&s)
 	return nil

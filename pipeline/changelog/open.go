@@ -189,6 +189,9 @@ type Kept struct {
 // returns for its start. The error is that of pipeline.Partition.Run, or of Open. After ErrRewound, ctx's own error
 // and errors of Open, Run may be called again and goes on with what there is; after others it begins anew.
 func (k *Kept) Run(ctx context.Context, log Log, fresh func() *pipeline.Partition, source func(Start) pipeline.Source, o Options) error {
+	if k.partition != nil && k.partition.Dead() {
+		k.Close() // it went back to a state that was thrown away: there is nothing to keep
+	}
 	if k.partition == nil {
 		k.partition, k.replica = fresh(), NewReplica()
 	}

@@ -10,6 +10,7 @@ import (
 
 	"spoor/pipeline"
 	"spoor/pipeline/changelog"
+	"spoor/pipeline/event"
 	"spoor/pipeline/pipelinetest"
 	"spoor/pipeline/state"
 )
@@ -261,27 +262,74 @@ func TestForeignCommit(t *testing.T) {
 	}
 }
 
-// The state is lost to a panic: it is lost in the changelog, too, and the partition goes on.
+// The state is lost to a panic, at any record: it is lost in the changelog, too, and the partition goes on. What was learnt
+// since is kept, also when the commit before was under way.
 func TestStateLostIsLostInTheChangelog(t *testing.T) {
 	records := traffic(rand.New(rand.NewPCG(8, 8)), 40)
+	for i := range records {
+		cfg := tiny()
+		cfg.Probe = func(l *pipeline.Look) {
+			if l.Stage == pipeline.StageEnrich && l.Offset == records[i].Offset {
+				panic("half way")
+			}
+		}
+		w := newWorld(t, nil, cfg, true, records, compile(t))
+		if died, err := w.member.Live(); died || err != nil {
+			t.Fatal(died, err)
+		}
+		if err := w.same(); err != nil {
+			t.Fatalf("panic at record %d: %v", i, err)
+		}
+		w = newWorld(t, nil, cfg, true, records, compile(t))
+		for nth := 1; ; nth++ {
+			died, err := w.member.Live(pipelinetest.Strike{Op: pipelinetest.OpEnd, When: []pipelinetest.When{pipelinetest.Before, pipelinetest.After}[nth%2], Nth: 2})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !died {
+				break
+			}
+			if nth > 30 {
+				t.Fatal("it dies for ever")
+			}
+		}
+		if err := w.same(); err != nil {
+			t.Fatalf("panic at record %d, deaths: %v", i, err)
+		}
+	}
+}
+
+// A record that could not be read has the time of the one before, also when that one is in another life or a panic
+// in between threw the state away: partition time and the last record's are the log's, not the state's.
+func TestTimeIsTheLogs(t *testing.T) {
+	records := traffic(rand.New(rand.NewPCG(9, 9)), 24)
+	for i := range records {
+		switch i % 4 {
+		case 1:
+			records[i].Fault, records[i].Timestamp = &event.Error{Reason: event.ReasonCorruptRecord, Detail: "test"}, 0
+		case 2:
+			if i%8 == 2 {
+				records[i].Timestamp = -1 // the log has none
+			}
+		case 3:
+			records[i].Fault, records[i].Timestamp = &event.Error{Reason: event.ReasonCorruptRecord, Detail: "test"}, 0
+		}
+	}
 	cfg := tiny()
-	at := records[22].Offset
+	cfg.CommitRecords = 1
 	cfg.Probe = func(l *pipeline.Look) {
-		if l.Stage == pipeline.StageEnrich && l.Offset >= at && l.Offset < at+1 {
+		if l.Stage == pipeline.StageEnrich && l.Offset == records[12].Offset {
 			panic("half way")
 		}
 	}
 	w := newWorld(t, nil, cfg, true, records, compile(t))
-	for nth := 1; ; nth++ {
-		died, err := w.member.Live(pipelinetest.Strike{Op: pipelinetest.OpEnd, When: []pipelinetest.When{pipelinetest.Before, pipelinetest.After}[nth%2], Nth: 2})
+	for {
+		died, err := w.member.Live(pipelinetest.Strike{Op: pipelinetest.OpEnd, When: pipelinetest.After, Nth: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !died {
 			break
-		}
-		if nth > 30 {
-			t.Fatal("it dies for ever")
 		}
 	}
 	if err := w.same(); err != nil {
