@@ -2,6 +2,7 @@ package changelog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -50,7 +51,10 @@ func (c *Committer) Commit(ctx context.Context, b *pipeline.Batch) error {
 		return nil // only the position moved, over records that are not for consumers: they are as quickly skipped again
 	}
 	r := c.replica
-	m := Marker{Sequence: r.marker.Sequence + 1, Next: b.Next, Set: b.Set, Clock: b.Clock, Producer: c.producer}
+	m := Marker{Sequence: r.marker.Sequence + 1, Next: b.Next, Set: b.Set, Clock: b.Clock, Producer: c.producer, First: r.marker.First}
+	if !r.marked {
+		m.First = c.producer
+	}
 	end, err := c.transaction(ctx, b, &m)
 	if err == nil {
 		r.committed(end, m, c.clock())
@@ -58,6 +62,9 @@ func (c *Committer) Commit(ctx context.Context, b *pipeline.Batch) error {
 	}
 	if c.Aborted != nil {
 		c.Aborted(err)
+	}
+	if errors.Is(err, ErrForeign) {
+		return err
 	}
 	committed, err := c.resolve(ctx, &m, err)
 	if committed {
@@ -88,6 +95,11 @@ func (c *Committer) transaction(ctx context.Context, b *pipeline.Batch, m *Marke
 	records = append(records, m.record())
 	if position, err = c.Log.Append(ctx, records); err != nil {
 		return 0, err
+	}
+	// The topic was made anew: what this commit's changes are relative to is gone. The transaction is left to the next
+	// Init, which aborts it.
+	if at := position - int64(len(records)); at < c.replica.position {
+		return 0, fmt.Errorf("%w: these changes went to position %d, those before ended at %d", ErrForeign, at, c.replica.position)
 	}
 	if err := c.Log.SendOffset(ctx, b.Next, m.metadata()); err != nil {
 		return 0, err

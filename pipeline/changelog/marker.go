@@ -23,6 +23,8 @@ type Marker struct {
 	Clock state.Clock
 	// Producer wrote it: two commits of one sequence are not the same commit.
 	Producer Producer
+	// First wrote the first marker of all that are counted: another changelog under the same name has another.
+	First Producer
 }
 
 // markerKey cannot be the key of a state.Change, whose first byte is a kind.
@@ -38,8 +40,10 @@ func (m *Marker) record() Record {
 	b := []byte{markerFormat}
 	b = binary.AppendVarint(b, m.Sequence)
 	b = binary.AppendVarint(b, m.Next)
-	b = binary.AppendVarint(b, m.Producer.ID)
-	b = binary.AppendVarint(b, int64(m.Producer.Epoch))
+	for _, p := range []Producer{m.Producer, m.First} {
+		b = binary.AppendVarint(b, p.ID)
+		b = binary.AppendVarint(b, int64(p.Epoch))
+	}
 	b = binary.AppendVarint(b, m.Clock.Now)
 	b = binary.AppendVarint(b, int64(m.Clock.Beyond))
 	b = binary.AppendVarint(b, m.Clock.Nearest)
@@ -70,7 +74,7 @@ func decodeMarker(b []byte) (Marker, error) {
 		return v
 	}
 	m.Sequence, m.Next = next(), next()
-	m.Producer = Producer{next(), int16(next())}
+	m.Producer, m.First = Producer{next(), int16(next())}, Producer{next(), int16(next())}
 	m.Clock = state.Clock{Now: next(), Beyond: int(next()), Nearest: next(), Record: next()}
 	size, n := binary.Uvarint(b)
 	if n <= 0 || uint64(len(b)-n) != size || m.Sequence < 1 || m.Next < 0 {

@@ -8,7 +8,7 @@ import (
 )
 
 func TestMarker(t *testing.T) {
-	want := Marker{Sequence: 1 << 40, Next: 0, Set: "abc", Clock: state.Clock{Now: 5, Beyond: 2, Nearest: 9, Record: 3}, Producer: Producer{ID: 1 << 50, Epoch: 32000}}
+	want := Marker{Sequence: 1 << 40, Next: 0, Set: "abc", Clock: state.Clock{Now: 5, Beyond: 2, Nearest: 9, Record: 3}, Producer: Producer{ID: 1 << 50, Epoch: 32000}, First: Producer{ID: 3, Epoch: 4}}
 	r := want.record()
 	if !isMarker(r.Key) {
 		t.Error("the marker's key is not known for one")

@@ -45,8 +45,6 @@ type Options struct {
 	Aborted  func(cause error)
 	Clock    func() time.Time                     // nil: time.Now
 	Fallback func(context.Context) (int64, error) // where to start without an offset and a marker
-	Progress func(position, end int64)            // called now and then while the changelog is read; may be nil
-	Every    int64                                // records between two calls of Progress
 }
 
 // Open takes a partition over: it ends what transaction is open, brings p, whose replica is r, to where the
@@ -72,14 +70,14 @@ func Open(ctx context.Context, log Log, p *pipeline.Partition, r *Replica, o Opt
 	if !start.Warm {
 		r.discard(p, first, now())
 	}
-	if err := r.read(ctx, log, p, end, &o, &start); err != nil {
+	if err := r.read(ctx, log, p, end, &start); err != nil {
 		return nil, start, err
 	}
-	if start.Warm && (r.marker.Sequence < was.marker.Sequence || was.marked && !r.marked) {
+	if start.Warm && was.marked && (!r.marked || r.marker.First != was.marker.First) {
 		// It is another changelog that happens to be long enough.
 		start.Warm = false
 		r.discard(p, first, now())
-		if err := r.read(ctx, log, p, end, &o, &start); err != nil {
+		if err := r.read(ctx, log, p, end, &start); err != nil {
 			return nil, start, err
 		}
 	}
@@ -97,7 +95,7 @@ func (r *Replica) discard(p *pipeline.Partition, first int64, now time.Time) {
 }
 
 // read brings p to the changelog's position end.
-func (r *Replica) read(ctx context.Context, log Log, p *pipeline.Partition, end int64, o *Options, start *Start) error {
+func (r *Replica) read(ctx context.Context, log Log, p *pipeline.Partition, end int64, start *Start) error {
 	if r.position == end && r.whole {
 		return nil
 	}
@@ -106,9 +104,6 @@ func (r *Replica) read(ctx context.Context, log Log, p *pipeline.Partition, end 
 	n := int64(0)
 	position, err := log.Read(ctx, r.position, end, func(key, value []byte) error {
 		n++
-		if o.Progress != nil && o.Every > 0 && n%o.Every == 0 {
-			o.Progress(n, end)
-		}
 		if !isMarker(key) {
 			fault = p.Restore(state.Change{Key: key, Value: value})
 			return fault
@@ -172,7 +167,8 @@ func (r *Replica) start(ctx context.Context, log Log, p *pipeline.Partition, o *
 		}
 	}
 	if !r.marked {
-		p.Discard(s.Records > 0) // changes without a marker are nobody's state
+		r.stale = s.Records > 0 // changes without a marker are nobody's state
+		p.Discard(r.stale)
 	}
 	p.MoveTo(s.Next)
 	return nil

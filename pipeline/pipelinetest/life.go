@@ -23,6 +23,9 @@ type Member struct {
 	Reload func(e *pipeline.Engine, position int64)
 	// Size says how many records each fetch has; nil: all at once.
 	Size func() int
+	// Fate, when set, is asked at each moment of each request what becomes of it, before the strikes of a life are: an
+	// error fails it there. It is called by the partition's goroutine or by that of its commit, one at a time.
+	Fate func(Op, When) error
 	// Opened is told of each start.
 	Opened func(changelog.Start)
 	// Rejoin says that it joins the group again when it has lost its generation, with what it remembers.
@@ -99,6 +102,11 @@ func (m *Member) Live(strikes ...Strike) (died bool, err error) {
 	}
 	engine = m.Engine(cfg)
 	conn := &Conn{Cluster: m.Cluster, Generation: m.Cluster.Join(), At: func(op Op, w When) error {
+		if m.Fate != nil {
+			if err := m.Fate(op, w); err != nil {
+				return err
+			}
+		}
 		return strike(func(s Strike) bool { return s.Op == op && s.When == w })
 	}}
 	kept := m.Kept

@@ -139,6 +139,116 @@ func TestWarmReadsTheRest(t *testing.T) {
 	}
 }
 
+// The changelog was made anew, and is longer by now than the one that is remembered.
+func TestAnotherChangelog(t *testing.T) {
+	w := half(t)
+	p, r := w.partition(), changelog.NewReplica()
+	if _, err := w.open(t, p, r, nil); err != nil {
+		t.Fatal(err)
+	}
+	w.member.Cluster.LoseChangelog()
+	w.member.Config.CommitRecords = 1
+	if died, err := w.member.Live(); died || err != nil {
+		t.Fatal(died, err)
+	}
+	s, err := w.open(t, p, r, nil)
+	if err != nil || s.Warm || s.Cause != changelog.AtMarker {
+		t.Fatalf("%+v %v", s, err)
+	}
+	want, err := w.member.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := pipelinetest.Describe(p, s.Next); got != want {
+		t.Errorf("the state is\n%s\nshould be\n%s", got, want)
+	}
+}
+
+// The changelog is deleted while a member commits to it: the next commit finds it at another position than it left it,
+// and does not put changes there that are relative to what is gone.
+func TestChangelogMadeAnewUnderAMember(t *testing.T) {
+	for _, when := range []pipelinetest.When{pipelinetest.Before, pipelinetest.Middle, pipelinetest.After} {
+		for nth := 2; nth <= 4; nth++ {
+			w := half(t)
+			appends := 0
+			w.member.Fate = func(op pipelinetest.Op, at pipelinetest.When) error {
+				if op == pipelinetest.OpAppend && at == when {
+					if appends++; appends == nth {
+						w.member.Cluster.LoseChangelog()
+					}
+				}
+				return nil
+			}
+			var causes []changelog.Cause
+			w.member.Opened = func(s changelog.Start) { causes = append(causes, s.Cause) }
+			kept := new(changelog.Kept)
+			w.member.Kept = kept
+			if died, err := w.member.Live(); died || err != nil {
+				t.Fatal(died, err)
+			}
+			if appends < nth || len(causes) != 2 || causes[1] != changelog.MarkerLost {
+				t.Errorf("%s append %d of %d: causes %v", when, nth, appends, causes)
+			}
+			want, err := w.member.State()
+			if err != nil {
+				t.Fatalf("%s append %d: %v", when, nth, err)
+			}
+			if got := pipelinetest.Describe(kept.Partition(), kept.Partition().Next()); got != want {
+				t.Errorf("%s append %d: the state is\n%s\nin the changelog\n%s", when, nth, got, want)
+			}
+			got := pipelinetest.IDs(w.member.Cluster.Signals())
+			if len(got) != len(w.member.Cluster.Signals()) {
+				t.Errorf("%s append %d: signals twice", when, nth)
+			}
+		}
+	}
+}
+
+// Changes without a marker, which somebody else wrote, are nobody's state, and the first commit takes them out: also
+// that of a member which had seen them in an earlier generation.
+func TestChangesWithoutAMarker(t *testing.T) {
+	w := half(t)
+	w.member.Config.State.MaxNodes, w.member.Config.State.ExitedTTL = 100, time.Hour
+	c := w.member.Cluster
+	p := w.partition()
+	if _, err := w.open(t, p, changelog.NewReplica(), nil); err != nil {
+		t.Fatal(err)
+	}
+	changes, _ := p.Snapshot()
+	c.LoseChangelog()
+	conn := &pipelinetest.Conn{Cluster: c, Generation: c.Join()}
+	if _, err := conn.Init(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	var records []changelog.Record
+	for _, ch := range changes {
+		records = append(records, changelog.Record(ch))
+	}
+	if _, err := conn.Append(context.Background(), records); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.End(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	kept := new(changelog.Kept)
+	w.member.Kept = kept
+	conn = &pipelinetest.Conn{Cluster: c, Generation: c.Join()}
+	if err := kept.Run(context.Background(), conn, w.partition, func(changelog.Start) pipeline.Source { return pipelinetest.NewBroker().Source(nil) },
+		changelog.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if died, err := w.member.Live(); died || err != nil {
+		t.Fatal(died, err)
+	}
+	want, err := w.member.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := pipelinetest.Describe(kept.Partition(), kept.Partition().Next()); got != want {
+		t.Errorf("the state is\n%s\nin the changelog\n%s", got, want)
+	}
+}
+
 // A restore that is cut off goes on where it was.
 func TestHalfDoneRestore(t *testing.T) {
 	w := half(t)
