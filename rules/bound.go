@@ -110,33 +110,40 @@ func readsAncestors(terms []*term) bool {
 	return found
 }
 
-// bounder bounds the work of terms on events of a size.
+// bounder bounds the work of terms on events of a size. Larger events never have a smaller bound.
 type bounder struct {
 	text, ancestors float64
-	regexes         map[string]float64 // the work of a pattern for a byte
 }
 
 // extent is a bound of what a term costs, of the length of its text or of those in its list, and of how many
 // elements its list has.
 type extent struct{ work, length, items float64 }
 
-// safeTiers are the tiers, as bits, in which the reference ends within the budget for all of terms together.
-func safeTiers(terms []*term, regexes map[string]float64) uint32 {
+// safeTiers are the tiers, as bits, in which the reference ends within the budget for all of terms together. The
+// more ancestors an event has, the shorter its texts must be, so one walk down the edge finds them all.
+func safeTiers(terms []*term) uint32 {
 	var safe uint32
-	for j, k := range ancestorTiers {
-		for i, n := range textTiers {
-			b := bounder{float64(n), float64(k), regexes}
-			work := 8.0
-			for _, t := range terms {
-				work += b.of(t, extent{}).work
-			}
-			if !(work < ruleBudget) {
-				break // nor on longer texts
-			}
+	texts := len(textTiers)
+	for j, ancestors := range ancestorTiers {
+		for texts > 0 && !endsInBudget(terms, textTiers[texts-1], ancestors) {
+			texts--
+		}
+		for i := range texts {
 			safe |= 1 << (i*len(ancestorTiers) + j)
 		}
 	}
 	return safe
+}
+
+// endsInBudget says that the reference ends for all of terms together, on events whose texts and ancestors are no
+// longer.
+func endsInBudget(terms []*term, text, ancestors int) bool {
+	b := bounder{float64(text), float64(ancestors)}
+	work := 8.0
+	for _, t := range terms {
+		work += b.of(t, extent{}).work
+	}
+	return work < ruleBudget
 }
 
 // of bounds t, elem being the list that the elements of the closure around it come from.
@@ -196,8 +203,7 @@ func (b *bounder) of(t *term, elem extent) extent {
 	case opCompare:
 		switch t.name {
 		case "matches":
-			pattern, _ := t.args[1].konst.(string)
-			out.work += out.length * b.regexWork(pattern, t.exact) / regexUnit
+			out.work += out.length * float64(t.regex.perByte) / regexUnit
 		case "in":
 			if t.args[1].op != opConst || t.args[0].typ.kind != kindText {
 				out.work += out.items * (1 + out.length/textUnit)
@@ -226,19 +232,4 @@ func (b *bounder) of(t *term, elem extent) extent {
 	// Reading an element of a list costs its length too.
 	out.work += out.length / textUnit
 	return out
-}
-
-func (b *bounder) regexWork(pattern string, exact bool) float64 {
-	key := pattern
-	if exact {
-		key = "=" + pattern
-	}
-	w, ok := b.regexes[key]
-	if !ok {
-		if re, err := compileRegex(pattern, exact); err == nil {
-			w = float64(regexCost(re))
-		}
-		b.regexes[key] = w
-	}
-	return w
 }

@@ -119,6 +119,7 @@ func (k *inspector) compare(name string, left, right *term, exact bool, loc file
 	}
 	l, r := left.typ, right.typ
 	negate := false
+	var regex *compiledRegex
 	switch name {
 	case "==", "!=":
 		if !comparable(l.kind, r.kind) {
@@ -159,7 +160,8 @@ func (k *inspector) compare(name string, left, right *term, exact bool, loc file
 			if right.op != opConst {
 				return k.fault(k.at(right), codeNotConstant, "the pattern of `matches` is not constant", "write the pattern itself, or a list: any(patterns, x matches #)")
 			}
-			if _, err := compileRegex(right.konst.(string), exact); err != nil {
+			var err error
+			if regex, err = k.c.regexes.get(right.konst.(string), exact); err != nil {
 				return k.fault(k.at(right), codeBadPattern, "the pattern cannot be compiled: "+strings.TrimPrefix(err.Error(), "error parsing regexp: "), "")
 			}
 		}
@@ -174,7 +176,7 @@ func (k *inspector) compare(name string, left, right *term, exact bool, loc file
 			left, right = k.eventNames(left, right)
 			right, left = k.eventNames(right, left)
 		}
-		return k.done(&term{op: opCompare, name: name, typ: typBool, args: []*term{left, right}, exact: exact, loc: loc})
+		return k.done(&term{op: opCompare, name: name, typ: typBool, args: []*term{left, right}, exact: exact, regex: regex, loc: loc})
 	})
 	if t.op == opBad {
 		return t

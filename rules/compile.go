@@ -2,16 +2,10 @@ package rules
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
 
-	"github.com/expr-lang/expr/ast"
-	"github.com/expr-lang/expr/checker"
-	exprcompiler "github.com/expr-lang/expr/compiler"
 	"github.com/expr-lang/expr/conf"
 	"github.com/expr-lang/expr/file"
-	"github.com/expr-lang/expr/parser"
-	"github.com/expr-lang/expr/vm"
 
 	"spoor/rules/policy"
 )
@@ -29,9 +23,7 @@ type compiler struct {
 	errors      int
 
 	parseConfig, authorConfig, programConfig, valueConfig *conf.Config
-
-	// Equal conditions share their code; those of closures run on a binding and are apart.
-	leaves, elementLeaves map[string]*leafCode
+	regexes                                               *regexes
 }
 
 // Compile checks and compiles every rule of set. It returns every fault of every expression, sorted; the
@@ -44,11 +36,9 @@ func Compile(set *policy.Set) (*Set, policy.Diagnostics) {
 		parseConfig:   newParseConfig(),
 		authorConfig:  newAuthorConfig(),
 		programConfig: newProgramConfig(),
-		leaves:        map[string]*leafCode{},
-		elementLeaves: map[string]*leafCode{},
+		valueConfig:   newValueConfig(),
+		regexes:       &regexes{by: map[regexKey]*compiledRegex{}},
 	}
-	c.valueConfig = newProgramConfig()
-	c.valueConfig.Expect = reflect.Invalid
 	var out *Set
 	var start policy.Span
 	if len(set.Policies) > 0 {
@@ -175,30 +165,18 @@ func (c *compiler) code(t *term) (code, bool) {
 	var out code
 	err := c.agree(t)
 	if err == nil {
-		out.program, err = c.program(newLowering().condition(t))
+		out.program, err = compileProgram(newLowering().condition(t), c.programConfig)
 	}
-	if err == nil {
-		out.cond, err = c.newCond(t, newLowering())
+	if err != nil {
+		c.report(c.pos.widen(t.ext), codeInternal, "the engine cannot compile this expression: "+err.Error(), "please report it with the expression")
+		return out, false
 	}
-	if err == nil && expandedSize(out.cond, map[*Cond]int{}) > maxExpanded {
+	out.cond = newCond(t, false)
+	if expandedSize(out.cond, map[*Cond]int{}) > maxExpanded {
 		c.report(c.pos.widen(t.ext), codeTooLarge, "`?:` stands in the condition of `?:` too many times", "write it with and, or, not")
 		return out, false
 	}
-	if err != nil {
-		message := err.Error()
-		c.report(c.pos.widen(t.ext), codeInternal, "the engine cannot compile this expression: "+message, "please report it with the expression")
-		return out, false
-	}
 	return out, true
-}
-
-// valueProgram compiles a value that is no condition.
-func (c *compiler) valueProgram(node ast.Node) (*vm.Program, error) {
-	tree := &parser.Tree{Node: node}
-	if _, err := checker.Check(tree, c.valueConfig); err != nil {
-		return nil, fmt.Errorf("check the rewritten tree: %w", err)
-	}
-	return exprcompiler.Compile(tree, c.valueConfig)
 }
 
 func newRule(r *policy.Rule) *Rule {

@@ -3,9 +3,8 @@ package rules
 import (
 	"errors"
 	"strings"
+	"sync"
 
-	"github.com/expr-lang/expr/ast"
-	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/vm"
 )
 
@@ -29,78 +28,81 @@ type Cond struct {
 	args  []*Cond
 	leaf  *leaf
 	term  *term
-	// each marks what any(constant list, ...) or all(...) was expanded to; loc is then its text.
-	each bool
-	loc  file.Location
+	each  bool // the term was expanded from any(constant list, ...) or all(...)
 }
 
 // leaf is a condition without and, or, not and ?: on its outside. A closure is one leaf.
 type leaf struct {
-	term   *term
-	loc    file.Location // the author's text of the whole condition
-	key    string        // equal conditions have equal keys
-	fields []*term       // the fields and variables it reads, in order, each once
-	*leafCode
+	term *term
+	// body is the condition inside a closure. Its leaves run on a *binding, as inner says of them.
+	body  *Cond
+	inner bool
+
+	// Its own programs, and the list's of a closure: they are made when an explanation, or a condition that nothing
+	// else evaluates, first asks for them, by whichever goroutine.
+	once          sync.Once
+	program, list *vm.Program
+	fault         error
 }
 
-// leafCode is what equal conditions of a set share: it holds nothing of a place.
-type leafCode struct {
-	node    ast.Node // rewritten
-	program *vm.Program
-	// body is the condition inside a closure, its leaves compiled to run on a *binding.
-	body *Cond
-	list *vm.Program
-}
-
-// newCond builds the condition of t. Inside of a closure (in not nil) the leaves run on a *binding.
-func (c *compiler) newCond(t *term, l *lowering) (*Cond, error) {
+// newCond builds the condition of t, which stands inside of a closure or not.
+func newCond(t *term, inner bool) *Cond {
 	out := &Cond{term: t, each: t.each}
-	if t.each {
-		out.loc = c.pos.widen(t.ext)
-	}
-	switch {
-	case t.op == opConst:
+	switch t.op {
+	case opConst:
 		out.value, _ = t.konst.(bool)
-		return out, nil
-	case t.op == opNot:
+		return out
+	case opNot:
 		out.op = condNot
-	case t.op == opAnd:
+	case opAnd:
 		out.op = condAnd
-	case t.op == opOr:
+	case opOr:
 		out.op = condOr
-	case t.op == opCond:
-		return c.choice(t, l)
+	case opCond:
+		return newChoice(t, inner)
 	default:
 		out.op = condLeaf
-		leaf, err := c.newLeaf(t, l)
-		out.leaf = leaf
-		return out, err
+		out.leaf = newLeaf(t, inner)
+		return out
 	}
-	for _, a := range t.args {
-		arg, err := c.newCond(a, l)
-		if err != nil {
-			return nil, err
-		}
-		out.args = append(out.args, arg)
+	out.args = make([]*Cond, len(t.args))
+	for i, a := range t.args {
+		out.args[i] = newCond(a, inner)
 	}
-	return out, nil
+	return out
 }
 
-// choice is c ? a : b as (c and a) or (not c and b).
-func (c *compiler) choice(t *term, l *lowering) (*Cond, error) {
-	var parts [3]*Cond
-	for i, a := range t.args {
-		p, err := c.newCond(a, l)
-		if err != nil {
-			return nil, err
-		}
-		parts[i] = p
-	}
-	not := &Cond{op: condNot, args: parts[:1], term: t.args[0]}
+// newChoice is c ? a : b as (c and a) or (not c and b).
+func newChoice(t *term, inner bool) *Cond {
+	condition, yes, no := newCond(t.args[0], inner), newCond(t.args[1], inner), newCond(t.args[2], inner)
+	not := &Cond{op: condNot, args: []*Cond{condition}, term: t.args[0]}
 	return &Cond{op: condOr, term: t, args: []*Cond{
-		{op: condAnd, term: t.args[1], args: []*Cond{parts[0], parts[1]}},
-		{op: condAnd, term: t.args[2], args: []*Cond{not, parts[2]}},
-	}}, nil
+		{op: condAnd, term: t.args[1], args: []*Cond{condition, yes}},
+		{op: condAnd, term: t.args[2], args: []*Cond{not, no}},
+	}}
+}
+
+func newLeaf(t *term, inner bool) *leaf {
+	out := &leaf{term: t, inner: inner}
+	if t.op == opClosure && t.typ == typBool && !inner {
+		out.body = newCond(t.args[1], true)
+	}
+	return out
+}
+
+// programs are the leaf's own program and, of a closure, that of its list. What they are made of is part of the
+// program of the whole expression, which was compiled at load; so an error is a fault of ours.
+func (l *leaf) programs() (program, list *vm.Program, err error) {
+	l.once.Do(func() {
+		lower := newLowering()
+		if l.inner {
+			lower = newElementLowering()
+		}
+		if l.program, l.fault = compileProgram(lower.condition(l.term), newProgramConfig()); l.fault == nil && l.body != nil {
+			l.list, l.fault = compileProgram(lower.value(l.term.args[0]), newValueConfig())
+		}
+	})
+	return l.program, l.list, l.fault
 }
 
 // maxExpanded bounds a Cond. Only ?: before the ? of another comes near it: what stands there is in it twice.
@@ -119,59 +121,15 @@ func expandedSize(c *Cond, known map[*Cond]int) int {
 	return n
 }
 
-func (c *compiler) newLeaf(t *term, l *lowering) (*leaf, error) {
-	out := &leaf{term: t, loc: c.pos.widen(t.ext), key: t.key()}
-	out.read(t, map[string]bool{}, false)
-	shared := c.leaves
-	if l.depth > 0 {
-		shared = c.elementLeaves
-	}
-	if code := shared[out.key]; code != nil {
-		out.leafCode = code
-		return out, nil
-	}
-	code := &leafCode{node: l.condition(t)}
-	var err error
-	if code.program, err = c.program(code.node); err != nil {
-		return nil, err
-	}
-	if t.op == opClosure && t.typ == typBool && l.depth == 0 {
-		if code.list, err = c.valueProgram(l.value(t.args[0])); err != nil {
-			return nil, err
-		}
-		if code.body, err = c.newCond(t.args[1], newElementLowering()); err != nil {
-			return nil, err
-		}
-	}
-	shared[out.key] = code
-	out.leafCode = code
-	return out, nil
-}
-
-// read collects the fields, variables and elements of written-out lists that a leaf reads, each once. In the
-// body of a closure those of its element are left out.
-func (l *leaf) read(t *term, seen map[string]bool, body bool) {
-	switch {
-	case t.op == opField || t.op == opVariable || t.op == opElem || t.op == opConst && t.name == "#":
-		if k := t.key(); !seen[k] && !(body && t.readsElement()) {
-			seen[k] = true
-			l.fields = append(l.fields, t)
-		}
-	case t.op == opClosure:
-		l.read(t.args[0], seen, body)
-		l.read(t.args[1], seen, true)
-	default:
-		for _, a := range t.args {
-			l.read(a, seen, body)
-		}
-	}
-}
-
 // eval is the verdict of a Cond: each leaf by its own program, with short circuit.
 func (c *Cond) eval(m *machine) bool {
 	switch c.op {
 	case condLeaf:
-		return m.run(c.leaf.program)
+		program, _, err := c.leaf.programs()
+		if err != nil {
+			return m.failed(err)
+		}
+		return m.run(program)
 	case condNot:
 		return !c.args[0].eval(m)
 	case condAnd, condOr:
@@ -199,14 +157,19 @@ type machine struct {
 func (m *machine) run(p *vm.Program) bool {
 	out, err := m.vm.Run(p, m.env)
 	if err != nil {
-		m.over = true
-		if m.fault == nil && !isBudget(err) {
-			m.fault = err
-		}
-		return false
+		return m.failed(err)
 	}
 	held, _ := out.(bool)
 	return held
+}
+
+// failed notes that a condition could not be evaluated. It does not hold.
+func (m *machine) failed(err error) bool {
+	m.over = true
+	if m.fault == nil && !isBudget(err) {
+		m.fault = err
+	}
+	return false
 }
 
 // names are the event names for which a condition may hold: those in the set, or all but those.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/vm"
 
 	"spoor/pipeline/event"
@@ -142,10 +143,12 @@ func (x *explainer) explain(c *Cond) *Condition {
 		return x.leaf(c.leaf)
 	case condNot:
 		// x != y and x not in y are negations in the author's words already.
-		if l := c.args[0].leaf; l != nil && c.term.op == opNot && l.loc.From < c.term.loc.From && c.term.loc.To < l.loc.To {
-			out := x.leaf(l)
-			out.Holds = !out.Holds
-			return out
+		if l := c.args[0].leaf; l != nil && c.term.op == opNot {
+			if at := x.s.pos.widen(l.term.ext); at.From < c.term.loc.From && c.term.loc.To < at.To {
+				out := x.leaf(l)
+				out.Holds = !out.Holds
+				return out
+			}
 		}
 	}
 	out := &Condition{Op: "and"}
@@ -168,7 +171,7 @@ func (x *explainer) explain(c *Cond) *Condition {
 		}
 	}
 	if c.each {
-		x.place(out, c.loc.From, c.loc.To)
+		x.place(out, c.term.ext)
 		x.omit(out)
 	}
 	return out
@@ -188,25 +191,32 @@ func (x *explainer) omit(out *Condition) {
 	out.Parts = parts
 }
 
-func (x *explainer) place(out *Condition, from, to int) {
-	loc := locOf(from, to)
-	at := x.s.pos.span(loc)
+// place says where the author wrote what takes up at.
+func (x *explainer) place(out *Condition, at file.Location) {
+	loc := x.s.pos.widen(at)
+	span := x.s.pos.span(loc)
 	out.Text = strings.Join(strings.Fields(x.s.pos.text(loc)), " ")
-	out.File, out.Line, out.Col = at.File, at.Line, at.Col
+	out.File, out.Line, out.Col = span.File, span.Line, span.Col
 }
 
 func (x *explainer) leaf(l *leaf) *Condition {
 	out := &Condition{Op: "condition"}
-	x.place(out, l.loc.From, l.loc.To)
-	out.Holds, out.OverBudget = x.run(l.program)
-	for _, f := range l.fields {
+	x.place(out, l.term.ext)
+	program, of, err := l.programs()
+	if err != nil {
+		x.machine.failed(err)
+		out.OverBudget = true
+		return out
+	}
+	out.Holds, out.OverBudget = x.run(program)
+	for _, f := range readBy(l.term) {
 		out.Values = append(out.Values, x.value(f))
 	}
 	if l.body == nil {
 		return out
 	}
 	x.view.work = ruleBudget
-	list, err := x.machine.vm.Run(l.list, x.machine.env)
+	list, err := x.machine.vm.Run(of, x.machine.env)
 	elements, _ := list.([]any)
 	if err != nil {
 		return out
@@ -218,6 +228,32 @@ func (x *explainer) leaf(l *leaf) *Condition {
 		c.decide()
 		out.Elements = append(out.Elements, Element{Index: i, Label: label(e), Condition: c})
 	}
+	return out
+}
+
+// readBy lists the fields, variables and elements of written-out lists that a leaf reads, in order, each once. In
+// the body of a closure those of its element are left out.
+func readBy(leaf *term) []*term {
+	var out []*term
+	seen := map[string]bool{}
+	var read func(t *term, body bool)
+	read = func(t *term, body bool) {
+		switch {
+		case t.op == opField || t.op == opVariable || t.op == opElem || t.op == opConst && t.name == "#":
+			if k := t.key(); !seen[k] && !(body && t.readsElement()) {
+				seen[k] = true
+				out = append(out, t)
+			}
+		case t.op == opClosure:
+			read(t.args[0], body)
+			read(t.args[1], true)
+		default:
+			for _, a := range t.args {
+				read(a, body)
+			}
+		}
+	}
+	read(leaf, false)
 	return out
 }
 

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,7 +55,6 @@ func (f *formula) conditions(all map[int32]bool) {
 type plan struct {
 	conditions []*condition
 	byKey      map[string]int32
-	leaves     map[string]*formula // by leaf key
 	sources    map[string]*textSource
 	regexes    int32
 	// element says that what is built stands inside of a closure over the ancestors and reads one of them: it
@@ -63,7 +63,7 @@ type plan struct {
 }
 
 func newPlan() *plan {
-	return &plan{byKey: map[string]int32{}, leaves: map[string]*formula{}, sources: map[string]*textSource{}}
+	return &plan{byKey: map[string]int32{}, sources: map[string]*textSource{}}
 }
 
 // intern returns the leaf of a condition, the same for equal keys.
@@ -227,19 +227,6 @@ func withoutImplied(op textOp, texts []string) []string {
 
 // leaf builds the formula of a leaf.
 func (p *plan) leaf(l *leaf) *formula {
-	key := l.key
-	if p.element {
-		key = "# " + key
-	}
-	f, ok := p.leaves[key]
-	if !ok {
-		f = p.newLeaf(l)
-		p.leaves[key] = f
-	}
-	return f
-}
-
-func (p *plan) newLeaf(l *leaf) *formula {
 	if f := p.textual(l.term); f != nil {
 		return f
 	}
@@ -248,10 +235,14 @@ func (p *plan) newLeaf(l *leaf) *formula {
 			return &condition{kind: testAny, why: "a condition that is no comparison of a text field with constants"}
 		})
 	}
-	return p.intern("leaf "+l.key, func() *condition {
+	return p.intern("leaf "+l.term.key(), func() *condition {
 		c := &condition{kind: testAny, test: predicate(l.term), cost: predicateCost(l.term), why: whyNot(l.term)}
 		if c.test == nil {
-			c.kind, c.program, c.cost = testProgram, l.program, 20*c.cost
+			program, _, err := l.programs()
+			if err != nil { // the whole expression was compiled
+				panic(err)
+			}
+			c.kind, c.program, c.cost = testProgram, program, 20*c.cost
 		}
 		if l.body != nil && (l.term.name == "any" || l.term.name == "one") && isAncestors(l.term.args[0]) {
 			p.element = true
@@ -301,9 +292,7 @@ func (p *plan) textual(t *term) *formula {
 		case "endsWith":
 			return p.comparison(t, source, opEnds, right.konst)
 		case "matches":
-			if pattern, ok := right.konst.(string); ok {
-				return p.regex(left, source, pattern, t.exact)
-			}
+			return p.regex(left, source, t.regex.re, t.exact)
 		}
 	case t.op == opCall && (t.name == "glob" || t.name == "like") && len(t.args) == 2 && t.args[1].op == opConst:
 		if source := p.source(t.args[0], false); source != nil {
@@ -362,11 +351,7 @@ func (p *plan) comparison(t *term, source *textSource, op textOp, constant any) 
 }
 
 // regex is source matches pattern, behind the texts of which a match has one.
-func (p *plan) regex(field *term, source *textSource, pattern string, exact bool) *formula {
-	re, err := compileRegex(pattern, exact)
-	if err != nil { // the checker has compiled it
-		return nil
-	}
+func (p *plan) regex(field *term, source *textSource, re *regexp.Regexp, exact bool) *formula {
 	match := p.intern(fmt.Sprintf("%s matches %q", source.name, re), func() *condition {
 		c := &condition{kind: testPattern, source: source, match: re.MatchString, cost: 400, why: "a regex without a text that every match has"}
 		if x := newRegex(re); x != nil {

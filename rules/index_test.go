@@ -37,7 +37,7 @@ func boundHolds(t *testing.T, s *Set, e *event.Event, r *Result) {
 	for _, a := range r.view.ancestors {
 		longest = max(longest, longestOfProcess(a.p))
 	}
-	b := bounder{float64(longest + registryGrowth), float64(len(r.view.ancestors)), map[string]float64{}}
+	b := bounder{float64(longest + registryGrowth), float64(len(r.view.ancestors))}
 	for i := range s.compiled {
 		for _, c := range append([]code{s.compiled[i].code}, s.compiled[i].exceptions...) {
 			r.view.work = 1 << 40

@@ -172,11 +172,7 @@ func (c *constantTest) holdsOnText(v string) (holds, known bool) {
 			}
 			holds = holds || p.match(v)
 		case "matches":
-			re, err := compileRegex(text, c.exact)
-			if err != nil {
-				return false, false
-			}
-			holds = re.MatchString(v)
+			holds = c.term.regex.re.MatchString(v)
 		default:
 			return false, false
 		}

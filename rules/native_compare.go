@@ -1,8 +1,6 @@
 package rules
 
 import (
-	"regexp"
-	"regexp/syntax"
 	"slices"
 	"strings"
 	"time"
@@ -215,32 +213,13 @@ func (b *native) elementCompare(t *term, test func(a, b string) bool) func(frame
 }
 
 func (b *native) matches(t *term) func(frame) bool {
-	pattern := t.args[1].konst.(string)
-	re, err := compileRegex(pattern, t.exact)
-	if err != nil { // the checker has compiled it
-		return func(frame) bool { return false }
-	}
-	perByte := regexCost(re)
+	re, perByte := t.regex.re, t.regex.perByte
 	get := b.text(t.args[0], !t.exact)
 	return func(fr frame) bool {
 		s := get(fr)
 		fr.ev.spend(len(s) * perByte / regexUnit)
 		return re.MatchString(s)
 	}
-}
-
-// regexCost is the work that a regex may do for each byte: it grows with the states that can be alive at
-// once.
-func regexCost(re *regexp.Regexp) int {
-	parsed, err := syntax.Parse(re.String(), syntax.Perl)
-	if err != nil {
-		return 1
-	}
-	program, err := syntax.Compile(parsed.Simplify())
-	if err != nil {
-		return 1
-	}
-	return 1 + len(program.Inst)/16
 }
 
 // textIn is a text in a list.

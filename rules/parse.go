@@ -49,9 +49,7 @@ func (c *compiler) parse(src *source) ast.Node {
 		c.report(loc, code, message, hint)
 		return nil
 	}
-	// A node can hang in the tree twice (a < b < c shares b), hence the set.
-	shifted := shifter{base: src.base, seen: map[ast.Node]bool{}}
-	ast.Walk(&tree.Node, &shifted)
+	ast.Walk(&tree.Node, shifter{base: src.base})
 	return tree.Node
 }
 
@@ -126,19 +124,18 @@ func (s *source) whole() file.Location {
 	return file.Location{From: s.base, To: s.base + max(s.length, 1)}
 }
 
-type shifter struct {
-	base int
-	seen map[ast.Node]bool
-}
+// shifter moves the nodes of a tree to their places in the set. A node can hang in a tree twice (a < b < c shares
+// b); one that was moved stands at or behind the base, which no other does.
+type shifter struct{ base int }
 
-func (s *shifter) Visit(node *ast.Node) {
+func (s shifter) Visit(node *ast.Node) {
 	n := *node
-	if n == nil || s.seen[n] {
+	if n == nil {
 		return
 	}
-	s.seen[n] = true
-	loc := n.Location()
-	n.SetLocation(file.Location{From: loc.From + s.base, To: loc.To + s.base})
+	if loc := n.Location(); loc.From < s.base {
+		n.SetLocation(file.Location{From: loc.From + s.base, To: loc.To + s.base})
+	}
 }
 
 var tokenInMessage = regexp.MustCompile(`^unexpected token (\w+)\("(.*)"\)$`)

@@ -20,8 +20,10 @@ import (
 type source struct {
 	base   int
 	length int // in characters
-	expr   policy.Expr
-	owner  string // "rule X", "exception N of rule X", "macro M"
+	// marks are where every markEvery-th character begins, in bytes; nil when each character is one byte.
+	marks []int
+	expr  policy.Expr
+	owner string // "rule X", "exception N of rule X", "macro M"
 	// tokens are cut when first asked for, by explanations too, hence by any goroutine.
 	tokens atomic.Pointer[[]lexer.Token]
 }
@@ -34,8 +36,13 @@ type positions struct {
 
 // add gives x its base.
 func (p *positions) add(x policy.Expr, owner string) *source {
-	s := &source{base: p.next, length: utf8.RuneCountInString(x.Text), expr: x, owner: owner}
-	p.next += s.length + 1 // the end of the text has an offset of its own
+	length := utf8.RuneCountInString(x.Text)
+	// No location that expr's parser gives a node is as large as the base: see shifter.
+	s := &source{base: max(p.next, length+1), length: length, expr: x, owner: owner}
+	if s.length < len(x.Text) {
+		s.mark()
+	}
+	p.next = s.base + length + 1 // the end of the text has an offset of its own
 	p.sources = append(p.sources, s)
 	return s
 }
@@ -62,28 +69,46 @@ func (p *positions) span(loc file.Location) policy.Span {
 // text is the author's text at loc.
 func (p *positions) text(loc file.Location) string {
 	s := p.find(loc.From)
-	return runes(s.expr.Text, loc.From-s.base, loc.To-s.base)
+	return s.characters(loc.From-s.base, loc.To-s.base)
 }
 
-// runes is the part of text from character from up to character to.
-func runes(text string, from, to int) string {
-	start, n := -1, 0
-	for i := range text {
-		if n == from {
-			start = i
-		}
-		if n == to {
-			if start < 0 {
-				return ""
-			}
-			return text[start:i]
+// markEvery is how many characters are walked at most to find one.
+const markEvery = 64
+
+func (s *source) mark() {
+	n := 0
+	for i := range s.expr.Text {
+		if n%markEvery == 0 {
+			s.marks = append(s.marks, i)
 		}
 		n++
 	}
-	if start < 0 {
+}
+
+// characters is the text from character from up to character to, as far as there are such. Each literal of an
+// expression is asked for, so it must not take the whole text's time.
+func (s *source) characters(from, to int) string {
+	to = min(to, s.length)
+	if from < 0 || from >= to {
 		return ""
 	}
-	return text[start:]
+	return s.expr.Text[s.offset(from):s.offset(to)]
+}
+
+// offset is where character n begins, in bytes; n is at most s.length.
+func (s *source) offset(n int) int {
+	if s.marks == nil {
+		return n
+	}
+	if n/markEvery >= len(s.marks) {
+		return len(s.expr.Text)
+	}
+	at := s.marks[n/markEvery]
+	for n %= markEvery; n > 0; n-- {
+		_, size := utf8.DecodeRuneInString(s.expr.Text[at:])
+		at += size
+	}
+	return at
 }
 
 // widen grows loc, which spans the tokens of a term, to the whole term: brackets that open in it are closed,

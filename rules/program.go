@@ -35,11 +35,19 @@ func newAuthorConfig() *conf.Config {
 	return config
 }
 
-// newProgramConfig is the configuration of the rewritten tree. It names nothing but $env.
+// newProgramConfig is the configuration of the rewritten tree of a condition. It names nothing but $env. A
+// configuration is used by one goroutine: expr keeps what it finds out about types in it.
 func newProgramConfig() *conf.Config {
 	config := conf.New(struct{}{})
 	config.Expect = reflect.Bool
 	config.MaxNodes = 0
+	return config
+}
+
+// newValueConfig is that of a value that is no condition.
+func newValueConfig() *conf.Config {
+	config := newProgramConfig()
+	config.Expect = reflect.Invalid
 	return config
 }
 
@@ -51,13 +59,13 @@ func (c *compiler) agree(t *term) error {
 	return err
 }
 
-// program compiles a rewritten condition. An error is a fault of ours.
-func (c *compiler) program(node ast.Node) (*vm.Program, error) {
+// compileProgram compiles a rewritten condition or value. An error is a fault of ours.
+func compileProgram(node ast.Node, config *conf.Config) (*vm.Program, error) {
 	tree := &parser.Tree{Node: node}
-	if _, err := checker.Check(tree, c.programConfig); err != nil {
+	if _, err := checker.Check(tree, config); err != nil {
 		return nil, fmt.Errorf("check the rewritten tree: %w", err)
 	}
-	p, err := exprcompiler.Compile(tree, c.programConfig)
+	p, err := exprcompiler.Compile(tree, config)
 	if err != nil {
 		return nil, fmt.Errorf("compile the rewritten tree: %w", err)
 	}
@@ -106,7 +114,7 @@ func (c *compiler) foldClosure(t *term) *term {
 	if t.args[0].op != opConst || t.readsEvent() {
 		return t
 	}
-	p, err := c.valueProgram(newLowering().closure(t))
+	p, err := compileProgram(newLowering().closure(t), c.valueConfig)
 	if err != nil {
 		return t // compiling the rule says so
 	}

@@ -4,7 +4,62 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"strings"
+	"sync"
 )
+
+// compiledRegex is a constant pattern of matches, as compileRegex makes it, with what it costs. Constant.
+type compiledRegex struct {
+	re      *regexp.Regexp
+	perByte int // see regexCost
+}
+
+// regexes are the patterns of a set while it is compiled: what has the same pattern shares it. Used by any number of
+// goroutines.
+type regexes struct {
+	mu sync.Mutex
+	by map[regexKey]*compiledRegex
+}
+
+type regexKey struct {
+	pattern string
+	exact   bool
+}
+
+func (r *regexes) get(pattern string, exact bool) (*compiledRegex, error) {
+	key := regexKey{pattern, exact}
+	r.mu.Lock()
+	x := r.by[key]
+	r.mu.Unlock()
+	if x != nil {
+		return x, nil
+	}
+	re, err := compileRegex(pattern, exact)
+	if err != nil {
+		return nil, err
+	}
+	x = &compiledRegex{re, regexCost(re)}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if first := r.by[key]; first != nil { // another goroutine was as fast
+		return first, nil
+	}
+	r.by[key] = x
+	return x, nil
+}
+
+// regexCost is the work that a regex may do for each byte: it grows with the states that can be alive at
+// once.
+func regexCost(re *regexp.Regexp) int {
+	parsed, err := syntax.Parse(re.String(), syntax.Perl)
+	if err != nil {
+		return 1
+	}
+	program, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		return 1
+	}
+	return 1 + len(program.Inst)/16
+}
 
 // compileRegex compiles the pattern of matches: RE2 syntax, not anchored, and . is no newline. exact leaves
 // it as written, for text as written; otherwise the result ignores case and is for folded text.

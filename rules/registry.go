@@ -3,6 +3,7 @@ package rules
 import (
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // Rules see registry paths in one spelling, whichever the sensor used: the long name of the root, and
@@ -98,7 +99,17 @@ func canonicalWritten(path string) string {
 		set = "CurrentControlSet"
 	}
 	// A fold has as many characters as its text.
-	return strings.ToUpper(long+middle) + set + runes(path, characters(path)-characters(tail), characters(path))
+	return strings.ToUpper(long+middle) + set + lastCharacters(path, characters(tail))
+}
+
+// lastCharacters are the last n characters of text.
+func lastCharacters(text string, n int) string {
+	at := len(text)
+	for ; n > 0 && at > 0; n-- {
+		_, size := utf8.DecodeLastRuneInString(text[:at])
+		at -= size
+	}
+	return text[at:]
 }
 
 // appendKey appends the canonical form of a folded registry path to dst.

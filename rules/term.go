@@ -41,7 +41,8 @@ type term struct {
 	field *field
 	path  string
 	vari  *variable
-	exact bool // of opCompare: as written
+	exact bool           // of opCompare: as written
+	regex *compiledRegex // of matches: args[1]
 	// constants, of opElem: the list is constant.
 	constants bool
 
