@@ -68,6 +68,8 @@ type linter struct {
 	pos   *positions
 	rule  *policy.Rule // under examination, or nil
 	index *indexer     // for what can be looked up
+	// tests are the comparisons with constants of the rule, and what is none, with nil.
+	tests map[*term]*constantTest
 	// blamed is what blame has seen of a rule or exception.
 	blamed map[blamed]bool
 	warn   func(at policy.Span, code, message, hint string, notes ...policy.Note)
@@ -76,7 +78,7 @@ type linter struct {
 // lint warns about set, whose enabled rules without faults are given. positions hold the sources of all
 // expressions, those of disabled and faulty rules too.
 func lint(set *policy.Set, rules []lintRule, plan *plan, pos *positions, report func(policy.Diagnostic)) {
-	l := &linter{pos: pos, index: newIndexer(plan), warn: func(at policy.Span, code, message, hint string, notes ...policy.Note) {
+	l := &linter{pos: pos, index: newIndexer(plan), tests: map[*term]*constantTest{}, warn: func(at policy.Span, code, message, hint string, notes ...policy.Note) {
 		report(policy.Diagnostic{Span: at, Level: policy.Warning, Code: code, Message: message, Hint: hint, Notes: notes})
 	}}
 	if !set.Broken { // else what would use or test something may be what could not be read
@@ -87,6 +89,7 @@ func lint(set *policy.Set, rules []lintRule, plan *plan, pos *positions, report 
 	for i := range rules {
 		r := &rules[i]
 		l.rule = r.rule
+		clear(l.tests)
 		l.terms(r.condition)
 		never := l.neverMatches(r)
 		l.unknown(r)
@@ -101,14 +104,12 @@ func lint(set *policy.Set, rules []lintRule, plan *plan, pos *positions, report 
 
 // terms asks what can be said of each comparison alone.
 func (l *linter) terms(t *term) {
-	if t.op == opCompare || t.op == opCall {
-		if c, ok := constantTestOf(t); ok {
-			l.impossible(c)
-			l.repeated(c)
-			if c.op == "matches" {
-				l.simplerRegex(c)
-				l.shortRoot(c)
-			}
+	if c := l.constantTest(t); c != nil {
+		l.impossible(*c)
+		l.repeated(*c)
+		if c.op == "matches" {
+			l.simplerRegex(*c)
+			l.shortRoot(*c)
 		}
 	}
 	for _, a := range t.args {

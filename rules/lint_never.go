@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -59,8 +60,8 @@ type subject struct {
 
 type fact struct {
 	claim
-	constantTest
-	plain bool // a comparison; else a bool
+	*constantTest
+	plain bool // a comparison; else a bool, and constantTest is zero
 }
 
 // neverMatches reports a rule that cannot match, and exceptions that cannot hold when it does.
@@ -217,14 +218,16 @@ func (f *claims) add(d claim) *conflict {
 			return &conflict{a: &d, said: c.said}
 		}
 	}
-	c, plain := constantTestOf(d.term)
-	k := fact{claim: d, constantTest: c, plain: plain}
-	key := d.key()
-	if plain {
-		if !d.not && f.l.impossibleWhy(c) != "" {
+	c := f.l.constantTest(d.term)
+	k := fact{claim: d, constantTest: cmp.Or(c, &constantTest{}), plain: c != nil}
+	var key string
+	if c != nil {
+		if !d.not && f.l.impossibleWhy(*c) != "" {
 			return &conflict{a: &d, said: true}
 		}
 		key = fmt.Sprint(c.subject.key(), c.exact)
+	} else {
+		key = d.key()
 	}
 	before := f.subjects[key]
 	after, against := before.with(k)

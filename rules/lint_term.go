@@ -17,7 +17,22 @@ type constantTest struct {
 	texts   []string // those that are texts, as written
 }
 
-// constantTestOf reads t as a comparison with constants.
+// constantTest is t as a comparison with constants; nil when it is none. Each question of lint asks for it, so it
+// is read once for a rule.
+func (l *linter) constantTest(t *term) *constantTest {
+	if t.op != opCompare && t.op != opCall {
+		return nil
+	}
+	c, known := l.tests[t]
+	if !known {
+		if test, ok := constantTestOf(t); ok {
+			c = &test
+		}
+		l.tests[t] = c
+	}
+	return c
+}
+
 func constantTestOf(t *term) (constantTest, bool) {
 	c := constantTest{term: t, op: t.name, exact: t.exact}
 	switch {

@@ -34,16 +34,21 @@ var maybeUnknowns = []maybeUnknown{
 // unknown reports the negations of a rule, and of its exceptions, that hold on what is not known.
 func (l *linter) unknown(r *lintRule) {
 	for i := range maybeUnknowns {
-		e := emptied{maybeUnknown: &maybeUnknowns[i]}
+		e := emptied{&maybeUnknowns[i], l}
+		reads := e.reads(r.condition)
+		readers := slices.DeleteFunc(slices.Clone(r.exceptions), func(x lintException) bool { return !e.reads(x.condition) })
+		if !reads && len(readers) == 0 {
+			continue
+		}
 		asked := e.asked(r.condition)
-		if !asked {
+		if reads && !asked {
 			l.blamed = map[blamed]bool{}
 			l.blame(e, r.condition, false, nil)
 		}
-		if asked || e.truth(r.condition) == truthNo {
+		if len(readers) == 0 || asked || e.truth(r.condition) == truthNo {
 			continue // exceptions are asked only where the rule matched
 		}
-		for _, x := range r.exceptions {
+		for _, x := range readers {
 			if !e.asked(x.condition) {
 				l.blamed = map[blamed]bool{}
 				l.blame(e, x.condition, false, nil)
@@ -116,7 +121,10 @@ func truthOf(b bool) truth {
 }
 
 // emptied evaluates terms on an event that lacks one thing and of which nothing else is known.
-type emptied struct{ *maybeUnknown }
+type emptied struct {
+	*maybeUnknown
+	l *linter
+}
 
 // reads says that t reads what is lacking.
 func (e emptied) reads(t *term) bool {
@@ -132,8 +140,8 @@ func (e emptied) asked(t *term) bool {
 
 // asksForEmpty says that t is written for the empty value: x == "", len(x) > 0.
 func (e emptied) asksForEmpty(t *term) bool {
-	c, ok := constantTestOf(t)
-	if !ok {
+	c := e.l.constantTest(t)
+	if c == nil {
 		return false
 	}
 	return c.equality() && slices.ContainsFunc(c.values, func(v any) bool { return v == "" || v == 0 }) ||
@@ -275,8 +283,8 @@ func (e emptied) call(t *term) any {
 
 // compare is what a comparison of something empty with constants says.
 func (e emptied) compare(t *term) any {
-	c, ok := constantTestOf(t)
-	if !ok {
+	c := e.l.constantTest(t)
+	if c == nil {
 		return nil
 	}
 	switch v := e.value(c.subject).(type) {
