@@ -1,13 +1,5 @@
 package rules
 
-import (
-	"fmt"
-	"regexp"
-	"slices"
-	"strconv"
-	"strings"
-)
-
 // A formula is what is evaluated of a rule: and, or, not over conditions, which are interned: equal ones are one
 // condition of the set, evaluated at most once for an event. It says what the rule's Cond says, written so that
 // it is found and evaluated fast: texts compared with a field alike are one condition, and a regex or pattern
@@ -17,6 +9,16 @@ type formula struct {
 	value bool
 	args  []*formula
 	cond  int32 // of condLeaf: index into plan.conditions
+	// open is a comparison of texts, of condLeaf, that is no condition yet: those it stands beside may join it, and
+	// the parts would be in the set for nothing. Only while the formula is built.
+	open *textTest
+}
+
+// textTest says that a source is, begins with, ends with or contains one of texts, which are sorted.
+type textTest struct {
+	source *textSource
+	op     textOp
+	texts  []string
 }
 
 var (
@@ -55,54 +57,72 @@ func (f *formula) conditions(all map[int32]bool) {
 type plan struct {
 	conditions []*condition
 	byKey      map[string]int32
-	sources    map[string]*textSource
+	formulas   map[*Cond]*formula // those that were asked for: lint does, and then the index
+	sources    map[sourceKey]*textSource
 	regexes    int32
 	// element says that what is built stands inside of a closure over the ancestors and reads one of them: it
 	// is not evaluated, it only says what to look for.
 	element bool
+	key     []byte // scratch
 }
 
 func newPlan() *plan {
-	return &plan{byKey: map[string]int32{}, sources: map[string]*textSource{}}
+	return &plan{byKey: map[string]int32{}, formulas: map[*Cond]*formula{}, sources: map[sourceKey]*textSource{}}
 }
 
 // intern returns the leaf of a condition, the same for equal keys.
 func (p *plan) intern(key string, build func() *condition) *formula {
 	id, ok := p.byKey[key]
 	if !ok {
-		c := build()
-		c.key = key
-		id = int32(len(p.conditions))
-		p.conditions = append(p.conditions, c)
-		p.byKey[key] = id
+		id = p.add(key, build())
 	}
 	return &formula{op: condLeaf, cond: id}
 }
 
-// formula builds the formula of c.
+func (p *plan) add(key string, c *condition) int32 {
+	c.key = key
+	id := int32(len(p.conditions))
+	p.conditions = append(p.conditions, c)
+	p.byKey[key] = id
+	return id
+}
+
+// formula is the formula of c.
 func (p *plan) formula(c *Cond) *formula {
+	f, ok := p.formulas[c]
+	if !ok {
+		f = p.closed(p.build(c))
+		p.formulas[c] = f
+	}
+	return f
+}
+
+func (p *plan) build(c *Cond) *formula {
 	switch c.op {
 	case condConst:
 		return constantFormula(c.value)
 	case condLeaf:
 		return p.leaf(c.leaf)
 	case condNot:
-		return p.formula(c.args[0]).not()
+		return p.build(c.args[0]).not()
 	}
 	args := make([]*formula, len(c.args))
 	for i, a := range c.args {
-		args[i] = p.formula(a)
+		args[i] = p.build(a)
 	}
-	return p.junction(c.op, args)
+	return p.join(c.op, args)
 }
 
-func (p *plan) and(args ...*formula) *formula { return p.junction(condAnd, args) }
-func (p *plan) or(args ...*formula) *formula  { return p.junction(condOr, args) }
+func (p *plan) and(args ...*formula) *formula { return p.join(condAnd, args) }
+func (p *plan) or(args ...*formula) *formula  { return p.join(condOr, args) }
 
-// junction is the and, or the or, of args: flat, without constants, and with texts that are compared with a
-// field alike made one condition.
-func (p *plan) junction(op condOp, args []*formula) *formula {
-	var flat []*formula
+// junction is the and, or the or, of args, closed.
+func (p *plan) junction(op condOp, args []*formula) *formula { return p.closed(p.join(op, args)) }
+
+// join is the and, or the or, of args: flat, without constants, and with texts that are compared with a field
+// alike made one condition.
+func (p *plan) join(op condOp, args []*formula) *formula {
+	flat := make([]*formula, 0, len(args))
 	for _, a := range args {
 		switch {
 		case a.op == condConst && a.value == (op == condOr):
@@ -121,331 +141,86 @@ func (p *plan) junction(op condOp, args []*formula) *formula {
 	case 1:
 		return flat[0]
 	}
+	for i, a := range flat {
+		flat[i] = p.closed(a)
+	}
 	return &formula{op: op, args: flat}
 }
 
 // gather makes one condition of those that hold a text source against constants alike: of or, those that stand
 // as they are; of and, those that are negated, since not a and not b is not (a or b).
 func (p *plan) gather(op condOp, args []*formula) []*formula {
+	of := func(a *formula) (textTest, bool) {
+		if op == condAnd {
+			if a.op != condNot {
+				return textTest{}, false
+			}
+			a = a.args[0]
+		}
+		return p.textTest(a)
+	}
 	type like struct {
 		source *textSource
 		op     textOp
 	}
-	groups := map[like][]int{}
-	of := func(a *formula) *condition {
-		if op == condAnd {
-			if a.op != condNot {
-				return nil
-			}
-			a = a.args[0]
-		}
-		if a.op != condLeaf {
-			return nil
-		}
-		c := p.conditions[a.cond]
-		if c.kind != testTexts {
-			return nil
-		}
-		return c
-	}
+	var groups map[like][]int
 	for i, a := range args {
-		if c := of(a); c != nil {
-			k := like{c.source, c.op}
+		if t, ok := of(a); ok {
+			if groups == nil {
+				groups = map[like][]int{}
+			}
+			k := like{t.source, t.op}
 			groups[k] = append(groups[k], i)
 		}
 	}
 	out := args[:0:0]
 	for i, a := range args {
-		c := of(a)
-		if c == nil {
-			out = append(out, a)
-			continue
-		}
-		members := groups[like{c.source, c.op}]
-		if len(members) == 1 {
-			out = append(out, a)
-			continue
-		}
-		if members[0] != i {
-			continue // it is in the first one's
-		}
-		var texts []string
-		for _, m := range members {
-			texts = append(texts, of(args[m]).texts...)
-		}
-		f := p.texts(c.source, c.op, texts)
-		if op == condAnd {
-			f = f.not()
-		}
-		out = append(out, f)
-	}
-	return out
-}
-
-// texts is the condition that a source is, begins with, ends with or contains one of the texts, which are
-// folded, unless the source is as written.
-func (p *plan) texts(source *textSource, op textOp, texts []string) *formula {
-	texts = slices.Clone(texts)
-	slices.Sort(texts)
-	texts = slices.Compact(texts)
-	if len(texts) > 0 && texts[0] == "" && op != opEquals {
-		return always
-	}
-	if op != opEquals {
-		texts = withoutImplied(op, texts)
-	}
-	if len(texts) == 0 {
-		return never
-	}
-	key := fmt.Sprintf("%s %d %q", source.name, op, texts)
-	return p.intern(key, func() *condition { return newTexts(source, op, texts) })
-}
-
-// maxImplied bounds the search for texts that another one implies, which takes quadratic time.
-const maxImplied = 200
-
-// withoutImplied leaves out texts that hold only when another one does: contains "abc" beside contains "b".
-func withoutImplied(op textOp, texts []string) []string {
-	if len(texts) > maxImplied {
-		return texts
-	}
-	implies := strings.Contains
-	switch op {
-	case opStarts:
-		implies = strings.HasPrefix
-	case opEnds:
-		implies = strings.HasSuffix
-	}
-	var out []string
-	for i, t := range texts {
-		if !slices.ContainsFunc(texts, func(other string) bool { return other != texts[i] && implies(t, other) }) {
-			out = append(out, t)
-		}
-	}
-	return out
-}
-
-// leaf builds the formula of a leaf.
-func (p *plan) leaf(l *leaf) *formula {
-	if f := p.textual(l.term); f != nil {
-		return f
-	}
-	if p.element {
-		return p.intern("# other", func() *condition {
-			return &condition{kind: testAny, why: "a condition that is no comparison of a text field with constants"}
-		})
-	}
-	return p.intern("leaf "+l.term.key(), func() *condition {
-		c := &condition{kind: testAny, test: predicate(l.term), cost: predicateCost(l.term), why: whyNot(l.term)}
-		if c.test == nil {
-			program, _, err := l.programs()
-			if err != nil { // the whole expression was compiled
-				panic(err)
-			}
-			c.kind, c.program, c.cost = testProgram, program, 20*c.cost
-		}
-		if l.body != nil && (l.term.name == "any" || l.term.name == "one") && isAncestors(l.term.args[0]) {
-			p.element = true
-			c.demands = p.formula(l.body)
-			p.element = false
-		}
-		return c
-	})
-}
-
-// whyNot says why nothing can be looked up for a leaf that is no comparison of texts.
-func whyNot(t *term) string {
-	switch {
-	case t.op == opClosure:
-		return t.name + "(...) demands no text"
-	case t.op == opCompare:
-		return "a comparison, but not of a text field with constants"
-	}
-	return "a condition that is no comparison"
-}
-
-// textual is the formula of a comparison of a text field with constants; nil when t is none.
-func (p *plan) textual(t *term) *formula {
-	switch {
-	case t.op == opCompare && len(t.args) == 2:
-		left, right := t.args[0], t.args[1]
-		if t.name == "==" && left.op == opConst {
-			left, right = right, left
-		}
-		if right.op == opConst && left.typ == typInt && (t.name == "==" || t.name == "in") {
-			return p.number(left, right.konst)
-		}
-		if left.typ != typText || right.op != opConst {
-			return nil
-		}
-		source := p.source(left, t.exact)
-		if source == nil {
-			return nil
-		}
-		switch t.name {
-		case "==", "in":
-			return p.comparison(t, source, opEquals, right.konst)
-		case "contains":
-			return p.comparison(t, source, opContains, right.konst)
-		case "startsWith":
-			return p.comparison(t, source, opStarts, right.konst)
-		case "endsWith":
-			return p.comparison(t, source, opEnds, right.konst)
-		case "matches":
-			return p.regex(left, source, t.regex.re, t.exact)
-		}
-	case t.op == opCall && (t.name == "glob" || t.name == "like") && len(t.args) == 2 && t.args[1].op == opConst:
-		if source := p.source(t.args[0], false); source != nil {
-			return p.patterns(t, source)
-		}
-	}
-	return nil
-}
-
-// number is a field of a number that is one of some; nil when it is no field, or they are not whole numbers.
-func (p *plan) number(field *term, constant any) *formula {
-	source := p.source(field, false)
-	if source == nil {
-		return nil
-	}
-	all, ok := constant.([]any)
-	if !ok {
-		all = []any{constant}
-	}
-	digits := make([]string, len(all))
-	for i, v := range all {
-		n, ok := v.(int)
-		if !ok {
-			return nil
-		}
-		if isExitCode(field) {
-			n = exitCode(n)
-		}
-		digits[i] = strconv.Itoa(n)
-	}
-	return p.texts(source, opEquals, digits)
-}
-
-// comparison is source op constant, or one of a list of constants.
-func (p *plan) comparison(t *term, source *textSource, op textOp, constant any) *formula {
-	var plain, user []string
-	for _, text := range texts(constant) {
+		t, ok := of(a)
+		members := groups[like{t.source, t.op}]
 		switch {
-		case t.exact:
-			plain = append(plain, text)
-		case source.field.registry:
-			c, ofUser := canonicalConstant(text, constantKindOf(t.name))
-			plain = append(plain, c)
-			if ofUser {
-				user = append(user, c)
+		case !ok || len(members) == 1:
+			out = append(out, a)
+		case members[0] == i: // else it is in the first one's
+			var texts []string
+			for _, m := range members {
+				t, _ := of(args[m])
+				texts = append(texts, t.texts...)
 			}
-		default:
-			plain = append(plain, fold(text))
+			f := p.texts(t.source, t.op, texts)
+			if op == condAnd {
+				f = f.not()
+			}
+			out = append(out, f)
 		}
 	}
-	f := p.texts(source, op, plain)
-	if len(user) == 0 {
+	return out
+}
+
+// textTest is the comparison of texts that f is, if it is one.
+func (p *plan) textTest(f *formula) (textTest, bool) {
+	if f.open != nil {
+		return *f.open, true
+	}
+	if f.op != condLeaf {
+		return textTest{}, false
+	}
+	c := p.conditions[f.cond]
+	return textTest{c.source, c.op, c.texts}, c.kind == testTexts
+}
+
+// closed is f with its comparison of texts as a condition of the set. The arguments of and and or are closed.
+func (p *plan) closed(f *formula) *formula {
+	switch {
+	case f.op == condNot && f.args[0].open != nil:
+		return p.closed(f.args[0]).not()
+	case f.open == nil:
 		return f
 	}
-	return p.or(f, p.texts(p.userSource(source), op, user))
-}
-
-// regex is source matches pattern, behind the texts of which a match has one.
-func (p *plan) regex(field *term, source *textSource, re *regexp.Regexp, exact bool) *formula {
-	match := p.intern(fmt.Sprintf("%s matches %q", source.name, re), func() *condition {
-		c := &condition{kind: testPattern, source: source, match: re.MatchString, cost: 400, why: "a regex without a text that every match has"}
-		if x := newRegex(re); x != nil {
-			x.id = p.regexes
-			p.regexes++
-			c.kind, c.regex, c.cost = testRegex, x, 150
-		}
-		return c
-	})
-	demanded := regexDemands(re)
-	if len(demanded) == 0 {
-		return match
+	t := f.open
+	p.key = t.appendKey(p.key[:0])
+	id, ok := p.byKey[string(p.key)]
+	if !ok {
+		id = p.add(string(p.key), newTexts(t.source, t.op, t.texts))
 	}
-	if exact {
-		// What is demanded of a text is demanded, folded, of its fold; but not of the canonical form of a
-		// registry path.
-		if source.field.registry {
-			return match
-		}
-		source = p.source(field, false)
-	}
-	for i := range demanded {
-		demanded[i] = fold(demanded[i])
-	}
-	return p.and(p.texts(source, opContains, demanded), match)
-}
-
-// patterns is glob(source, constants) or like(source, constants).
-func (p *plan) patterns(t *term, source *textSource) *formula {
-	var any []*formula
-	for _, pattern := range texts(t.args[1].konst) {
-		ofUser := false
-		if source.field.registry {
-			pattern, ofUser = canonicalConstant(pattern, constantKindOf(t.name))
-		} else {
-			pattern = fold(pattern)
-		}
-		any = append(any, p.pattern(t.name, source, pattern))
-		if ofUser {
-			any = append(any, p.pattern(t.name, p.userSource(source), pattern))
-		}
-	}
-	return p.or(any...)
-}
-
-func (p *plan) pattern(name string, source *textSource, pattern string) *formula {
-	var match func(string) bool
-	if name == "like" {
-		if f := p.simpleLike(source, pattern); f != nil {
-			return f
-		}
-		match = compileLike(pattern).match
-	} else {
-		g, err := compileGlob(pattern)
-		if err != nil { // the checker has compiled it
-			return never
-		}
-		match = g.match
-	}
-	f := p.intern(fmt.Sprintf("%s %s %q", source.name, name, pattern), func() *condition {
-		return &condition{kind: testPattern, source: source, match: match, cost: 60, why: "a pattern without a text that every match has"}
-	})
-	// A piece between wildcards, and of a glob between separators, stands in every text that matches.
-	longest := ""
-	for _, piece := range strings.FieldsFunc(pattern, func(r rune) bool {
-		return r == '*' || r == '?' || name == "glob" && (r == '\\' || r == '/')
-	}) {
-		if len(piece) > len(longest) {
-			longest = piece
-		}
-	}
-	if len(longest) < minDemand {
-		return f
-	}
-	return p.and(p.texts(source, opContains, []string{longest}), f)
-}
-
-// simpleLike is a pattern of like that is a comparison; nil when it is none.
-func (p *plan) simpleLike(source *textSource, pattern string) *formula {
-	if strings.Contains(pattern, "?") {
-		return nil
-	}
-	body := strings.Trim(pattern, "*")
-	if strings.Contains(body, "*") {
-		return nil
-	}
-	op := opEquals
-	switch front, back := strings.HasPrefix(pattern, "*"), strings.HasSuffix(pattern, "*"); {
-	case front && back:
-		op = opContains
-	case front:
-		op = opEnds
-	case back:
-		op = opStarts
-	}
-	return p.texts(source, op, []string{body})
+	return &formula{op: condLeaf, cond: id}
 }

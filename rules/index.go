@@ -79,6 +79,7 @@ type sourceIndex struct {
 func newIndex(s *Set, p *plan) *index {
 	x := &index{buckets: map[string]*bucket{}, why: make([]string, len(s.compiled))}
 	formulas := make([]ruleFormula, len(s.compiled))
+	regexes := map[string]float64{}
 	for i := range s.compiled {
 		c := &s.compiled[i]
 		f := &formulas[i]
@@ -88,7 +89,7 @@ func newIndex(s *Set, p *plan) *index {
 			f.exceptions = append(f.exceptions, p.formula(e.cond))
 			terms = append(terms, e.cond.term)
 		}
-		x.safe = append(x.safe, safeTiers(terms))
+		x.safe = append(x.safe, safeTiers(terms, regexes))
 		x.ancestral = append(x.ancestral, readsAncestors(terms))
 	}
 	b := newIndexer(p)

@@ -76,11 +76,18 @@ func (p *plan) userSource(s *textSource) *textSource {
 	return p.internSource(textSource{name: s.path, field: s.field, form: formUser})
 }
 
+// sourceKey is what tells sources apart.
+type sourceKey struct {
+	path string
+	form textForm
+}
+
 func (p *plan) internSource(s textSource) *textSource {
-	key := fmt.Sprintf("%s/%d", s.name, s.form)
+	key := sourceKey{s.name, s.form}
 	if p.sources[key] == nil {
-		s.path, s.name = s.name, key
-		p.sources[key] = &s
+		one := s
+		one.path, one.name = s.name, fmt.Sprintf("%s/%d", s.name, s.form)
+		p.sources[key] = &one
 	}
 	return p.sources[key]
 }
