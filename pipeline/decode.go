@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"spoor/pipeline/event"
+	"spoor/pipeline/state"
 )
 
 // decode reads the record into p.ev. What the event then points to is owned by p.ev or aliases the record's
@@ -26,8 +27,8 @@ func (p *Partition) decode(r *Record) *event.Error {
 	return fault
 }
 
-// host is the host that the record names, "" when it names none: an empty key or header names none. The text
-// is a copy, because the state keeps it; a host seen before costs no allocation.
+// host is the host that the record names, "" when it names none: an empty key or header names none, nor does one longer
+// than any host's. The text is a copy, because the state keeps it; a host seen before costs no allocation.
 func (p *Partition) host(r *Record) string {
 	name := r.Key
 	if h := p.engine.cfg.HostHeader; h != "" {
@@ -39,7 +40,7 @@ func (p *Partition) host(r *Record) string {
 			}
 		}
 	}
-	if len(name) == 0 {
+	if len(name) == 0 || len(name) > state.MaxHost {
 		return ""
 	}
 	if s, ok := p.hosts[string(name)]; ok {

@@ -9,9 +9,11 @@ import (
 	"spoor/pipeline"
 	"spoor/pipeline/event"
 	"spoor/pipeline/pipelinetest"
+	"spoor/pipeline/state"
 )
 
 func TestHost(t *testing.T) {
+	long := []byte(strings.Repeat("h", state.MaxHost+1))
 	cases := []struct {
 		name   string
 		header string
@@ -23,6 +25,8 @@ func TestHost(t *testing.T) {
 		{"no key", "", pipeline.Record{}, "", false},
 		{"empty key", "", pipeline.Record{Key: []byte{}}, "", false},
 		{"header", "host", pipeline.Record{Key: []byte("pc1"), Headers: []pipeline.Header{{Key: "a"}, {Key: "host", Value: []byte("pc2")}}}, "pc2", true},
+		{"as long as a host can be", "", pipeline.Record{Key: long[:state.MaxHost]}, string(long[:state.MaxHost]), true},
+		{"longer", "", pipeline.Record{Key: long}, "", false},
 		{"no such header", "host", pipeline.Record{Key: []byte("pc1")}, "", false},
 	}
 	for _, c := range cases {

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/segmentio/kafka-go"
+
+	"spoor/pipeline/state"
 )
 
 // changelogSettings are those of the changelog's topic. With a broker's defaults (segments of 1 GiB or a week, only
@@ -21,6 +23,9 @@ var changelogSettings = []kafka.ConfigEntry{
 	{ConfigName: "max.compaction.lag.ms", ConfigValue: "1800000"},
 	{ConfigName: "delete.retention.ms", ConfigValue: "3600000"},
 }
+
+// changeBytes is what the longest change of the state needs in a batch of its own.
+const changeBytes = state.MaxChangeBytes + 1<<10
 
 // ensureChangelog creates the changelog's topic with as many partitions as the input has, or adds those it lacks. It
 // returns how many it has; fewer than wanted with an error that says why.
@@ -89,16 +94,15 @@ func settingsText() string {
 	return strings.Join(all, " ")
 }
 
-// checkChangelog compares the settings of the changelog's topic with those it should have. What would lose state is
-// an error, what makes restores slow or data less safe a warning.
-func (c *client) checkChangelog(ctx context.Context, brokers, replicas int) (warnings []string, err error) {
+// checkChangelog compares the settings of the changelog's topic with those it should have.
+func (c *client) checkChangelog(ctx context.Context) (warnings []string, err error) {
 	topic := c.cfg.changelogTopic()
 	var names []string
 	for _, e := range changelogSettings {
 		names = append(names, e.ConfigName)
 	}
 	res, err := c.client.DescribeConfigs(ctx, &kafka.DescribeConfigsRequest{Resources: []kafka.DescribeConfigRequestResource{{
-		ResourceType: kafka.ResourceTypeTopic, ResourceName: topic, ConfigNames: append(names, "min.insync.replicas"),
+		ResourceType: kafka.ResourceTypeTopic, ResourceName: topic, ConfigNames: append(names, "max.message.bytes"),
 	}}})
 	if err != nil {
 		return nil, fmt.Errorf("read the settings of topic %q: %w", topic, err)
@@ -115,6 +119,12 @@ func (c *client) checkChangelog(ctx context.Context, brokers, replicas int) (war
 			have[e.ConfigName] = e.ConfigValue
 		}
 	}
+	return judgeChangelog(topic, have)
+}
+
+// judgeChangelog says what is wrong with the settings of a changelog's topic. What would lose state or stop a partition is
+// an error, what makes restores slow a warning.
+func judgeChangelog(topic string, have map[string]string) (warnings []string, err error) {
 	var errs []error
 	for _, want := range changelogSettings {
 		got, told := have[want.ConfigName]
@@ -124,14 +134,15 @@ func (c *client) checkChangelog(ctx context.Context, brokers, replicas int) (war
 			if policies := strings.Split(got, ","); slices.Contains(policies, "delete") || !slices.Contains(policies, "compact") {
 				errs = append(errs, fmt.Errorf("topic %q has cleanup.policy %s, which forgets state by age: set it to compact", topic, got))
 			}
+		case want.ConfigName == "delete.retention.ms" && larger(want.ConfigValue, got):
+			errs = append(errs, fmt.Errorf("topic %q has delete.retention.ms=%s, after which what was forgotten comes back to a member that was away: set it to %s",
+				topic, got, want.ConfigValue))
 		case larger(got, want.ConfigValue):
 			warnings = append(warnings, fmt.Sprintf("topic %q has %s=%s; %s is recommended, or restores may read much that is over", topic, want.ConfigName, got, want.ConfigValue))
 		}
 	}
-	if brokers >= 3 && replicas < 3 {
-		warnings = append(warnings, fmt.Sprintf("topic %q has %d replicas of %d brokers: state is lost with that many disks; 3 with min.insync.replicas=2 lose nothing with one", topic, replicas, brokers))
-	} else if brokers >= 3 && have["min.insync.replicas"] == "1" {
-		warnings = append(warnings, fmt.Sprintf("topic %q has min.insync.replicas=1: what one broker alone has acknowledged can be lost; set it to 2", topic))
+	if n, err := strconv.Atoi(have["max.message.bytes"]); err == nil && n < changeBytes {
+		errs = append(errs, fmt.Errorf("topic %q takes messages of at most %d bytes, a change of the state has up to %d: raise its max.message.bytes", topic, n, changeBytes))
 	}
 	return warnings, errors.Join(errs...)
 }

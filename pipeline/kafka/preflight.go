@@ -76,13 +76,7 @@ func (c *client) preflight(ctx context.Context, maxSignalBytes int) (facts, erro
 	}
 	var errs []error
 	if c.cfg.Changelog {
-		replicas := 0
-		for _, t := range meta.Topics {
-			if t.Name == c.cfg.changelogTopic() && len(t.Partitions) > 0 {
-				replicas = len(t.Partitions[0].Replicas)
-			}
-		}
-		if f.warnings, err = c.checkChangelog(ctx, len(meta.Brokers), replicas); err != nil {
+		if f.warnings, err = c.checkChangelog(ctx); err != nil {
 			errs = append(errs, err)
 		}
 		if err := c.checkTransactions(ctx); err != nil {
@@ -97,8 +91,9 @@ func (c *client) preflight(ctx context.Context, maxSignalBytes int) (facts, erro
 			errs = append(errs, err)
 		}
 	}
-	errs = append(errs, c.checkSettings(ctx, meta, maxSignalBytes)...)
-	return f, errors.Join(errs...)
+	warnings, bad := c.checkSettings(ctx, meta, maxSignalBytes)
+	f.warnings = append(f.warnings, warnings...)
+	return f, errors.Join(append(errs, bad...)...)
 }
 
 // prepareChangelog creates the changelog's topic when it is missing and the input is there. Too few partitions are for
@@ -337,7 +332,7 @@ func (c *client) checkGroup(ctx context.Context) error {
 }
 
 // checkSettings compares the settings of the topics published to with what will be published.
-func (c *client) checkSettings(ctx context.Context, meta *kafka.MetadataResponse, maxSignalBytes int) []error {
+func (c *client) checkSettings(ctx context.Context, meta *kafka.MetadataResponse, maxSignalBytes int) (warnings []string, errs []error) {
 	replicas := map[string]int{}
 	for _, t := range meta.Topics {
 		for _, p := range t.Partitions {
@@ -346,9 +341,8 @@ func (c *client) checkSettings(ctx context.Context, meta *kafka.MetadataResponse
 	}
 	settings, err := c.settings(ctx)
 	if err != nil {
-		return []error{fmt.Errorf("read the topics' settings: %w", err)}
+		return nil, []error{fmt.Errorf("read the topics' settings: %w", err)}
 	}
-	var errs []error
 	for _, name := range c.cfg.topics() {
 		if name == c.cfg.Input {
 			continue
@@ -356,6 +350,8 @@ func (c *client) checkSettings(ctx context.Context, meta *kafka.MetadataResponse
 		s := settings[name]
 		if n := replicas[name]; n > 0 && s.minInSync > n {
 			errs = append(errs, fmt.Errorf("topic %q has %d replicas and wants %d in sync, so nothing can be published: lower its min.insync.replicas", name, n, s.minInSync))
+		} else if w := atRisk(name, len(meta.Brokers), n, s.minInSync); w != "" {
+			warnings = append(warnings, w)
 		}
 		if name == c.cfg.changelogTopic() {
 			continue // see checkChangelog
@@ -368,7 +364,20 @@ func (c *client) checkSettings(ctx context.Context, meta *kafka.MetadataResponse
 			errs = append(errs, fmt.Errorf("topic %q is compacted, which would keep one record of each host: set its cleanup.policy to delete", name))
 		}
 	}
-	return errs
+	return warnings, errs
+}
+
+// atRisk says what of a topic is lost with one broker, where there are enough of them to lose nothing; "" for nothing. A
+// minInSync of 0 is not known.
+func atRisk(topic string, brokers, replicas, minInSync int) string {
+	switch {
+	case brokers < 3 || replicas == 0:
+	case replicas < 3:
+		return fmt.Sprintf("topic %q has %d replicas on %d brokers: what is in it is lost with that many disks; 3 replicas with min.insync.replicas=2 lose nothing with one", topic, replicas, brokers)
+	case minInSync == 1:
+		return fmt.Sprintf("topic %q has min.insync.replicas=1: what one broker alone has acknowledged can be lost with it; set it to 2", topic)
+	}
+	return ""
 }
 
 // topicSettings are the settings of a topic that matter to us.

@@ -211,3 +211,72 @@ func TestMemberOverTLSAndSCRAM(t *testing.T) {
 		return ""
 	})
 }
+
+// What one broker's loss takes, where there are brokers enough.
+func TestPreflightOfReplicas(t *testing.T) {
+	f := func(brokers, replicas, minInSync int, want string) {
+		t.Helper()
+		if got := atRisk("out", brokers, replicas, minInSync); (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%d brokers, %d replicas, %d in sync: %q, want %q", brokers, replicas, minInSync, got, want)
+		}
+	}
+	f(1, 1, 1, "")
+	f(2, 1, 1, "")
+	f(3, 1, 1, `topic "out" has 1 replicas on 3 brokers`)
+	f(3, 2, 2, `3 replicas with min.insync.replicas=2 lose nothing`)
+	f(3, 3, 1, `topic "out" has min.insync.replicas=1: what one broker alone has acknowledged can be lost with it; set it to 2`)
+	f(3, 3, 2, "")
+	f(5, 3, 0, "") // not told
+	f(3, 0, 1, "") // not known yet
+
+	// As a cluster tells it: every topic published to, the changelog's among them.
+	b := broker(t, embedded.Config{Brokers: 3, Topics: map[string]int32{"in": 2, "out": 2, "rejects": 1}})
+	c, err := connect(survivorConfig(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	facts, err := c.preflight(context.Background(), 900<<10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Join(facts.warnings, "\n")
+	for _, topic := range []string{"out", "rejects", "g.in.spoor-state"} {
+		if strings.Count(got, `topic "`+topic+`" has `) != 1 {
+			t.Errorf("nothing of topic %q in:\n%s", topic, got)
+		}
+	}
+	if strings.Contains(got, `topic "in"`) {
+		t.Errorf("the input is not ours to judge:\n%s", got)
+	}
+}
+
+// The settings of a changelog's topic that somebody else made.
+func TestPreflightOfChangelog(t *testing.T) {
+	f := func(setting, value, warning, problem string) {
+		t.Helper()
+		have := map[string]string{"max.message.bytes": "1048588"}
+		for _, e := range changelogSettings {
+			have[e.ConfigName] = e.ConfigValue
+		}
+		have[setting] = value
+		warnings, err := judgeChangelog("log", have)
+		if got := strings.Join(warnings, "\n"); (got == "") != (warning == "") || !strings.Contains(got, warning) {
+			t.Errorf("%s=%s: warning %q, want %q", setting, value, got, warning)
+		}
+		if (err == nil) != (problem == "") || err != nil && !strings.Contains(err.Error(), problem) {
+			t.Errorf("%s=%s: %v, want %q", setting, value, err, problem)
+		}
+	}
+	f("cleanup.policy", "compact", "", "")
+	f("cleanup.policy", "delete", "", "forgets state by age: set it to compact")
+	f("cleanup.policy", "compact,delete", "", "forgets state by age: set it to compact")
+	f("segment.ms", "604800000", "segment.ms=604800000; 600000 is recommended", "")
+	f("segment.ms", "1000", "", "")
+	f("segment.bytes", "1073741824", "segment.bytes=1073741824; 67108864 is recommended", "")
+	f("min.cleanable.dirty.ratio", "0.5", "min.cleanable.dirty.ratio=0.5; 0.2 is recommended", "")
+	f("max.compaction.lag.ms", "9223372036854775807", "max.compaction.lag.ms", "")
+	f("delete.retention.ms", "86400000", "delete.retention.ms=86400000; 3600000 is recommended", "")
+	f("delete.retention.ms", "60000", "", "comes back to a member that was away: set it to 3600000")
+	f("max.message.bytes", "100000", "", "takes messages of at most 100000 bytes, a change of the state has up to")
+}

@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -115,6 +116,43 @@ func TestLongCommandLine(t *testing.T) {
 	if len(g.Process.Cmdline) < maxCmdline {
 		t.Error("the event's own command line was cut")
 	}
+}
+
+// TestLongestChange holds that no process makes a longer change than MaxChangeBytes, and that it is remembered none the less.
+func TestLongestChange(t *testing.T) {
+	long := func(n int) string { return strings.Repeat("x", n) }
+	f := func(name string, more int, want string) {
+		t.Helper()
+		s := New(Config{})
+		host := long(MaxHost)
+		pid, ppid := int64(math.MaxInt64), int64(math.MaxInt64-1)
+		p := &event.ProcessContext{Process: event.Process{PID: &pid, PPID: &ppid, Cmdline: long(maxCmdline + more), User: long(maxUser + more),
+			Executable: &event.File{Path: long(maxFile - 200 + more), DevicePath: long(100), Name: long(100)},
+			Container:  &event.Container{ID: long(100), CreatedAt: math.MaxInt64, Variables: event.Variables(long(maxContainer - 100 + more))}}}
+		s.Advance(math.MaxInt64 / 2)
+		s.Exec(&Sighting{Host: host, Date: math.MinInt64, Process: p})
+		ppid, pid = pid, ppid
+		s.Exec(&Sighting{Host: host, Date: math.MinInt64 + 1, Process: p})
+		got := ""
+		for _, c := range s.Changes(nil) {
+			if n := len(c.Key) + len(c.Value); n > MaxChangeBytes {
+				t.Errorf("%s: %d bytes, more than %d", name, n, MaxChangeBytes)
+			} else if more == 0 && n < MaxChangeBytes-maxChange {
+				t.Errorf("%s: %d bytes: the bound is too high", name, n)
+			}
+		}
+		n := s.host(host, false).newest(pid)
+		for what, is := range map[string]bool{"executable": n.proc.Executable != nil, "user": n.proc.User != "", "container": n.proc.Container != nil} {
+			if is {
+				got += what[:1]
+			}
+		}
+		if len(got) != len(want) || len(n.proc.Cmdline) != maxCmdline {
+			t.Errorf("%s: %q is remembered and %d bytes of command line", name, got, len(n.proc.Cmdline))
+		}
+	}
+	f("as long as can be", 0, "ecu")
+	f("too long", 1, "")
 }
 
 // TestDeepChain has each process start the next, 10,000 of them.

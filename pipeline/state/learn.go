@@ -33,11 +33,11 @@ func (s *State) learn(n *Node, p *event.Process, own bool) {
 	if (better || n.proc.Cmdline == "") && p.Cmdline != "" {
 		n.proc.Cmdline = strings.Clone(cut(p.Cmdline))
 	}
-	if (better || n.proc.User == "") && p.User != "" {
-		s.setUser(n, p.User)
+	if u := user(p); (better || n.proc.User == "") && u != "" {
+		s.setUser(n, u)
 	}
-	if (better || n.proc.Container == nil) && p.Container != nil {
-		s.setContainer(n, p.Container)
+	if c := container(p); (better || n.proc.Container == nil) && c != nil {
+		s.setContainer(n, c)
 	}
 	if hasPPID && !n.is(flagLinked) && (better || !n.is(flagPPID)) {
 		n.setPPID(ppid)
@@ -58,8 +58,8 @@ func (n *Node) lacks(p *event.Process) bool {
 		return false
 	}
 	_, hasPPID := parentID(p)
-	return n.proc.Cmdline == "" && p.Cmdline != "" || n.proc.User == "" && p.User != "" ||
-		n.proc.Container == nil && p.Container != nil || !n.is(flagPPID) && hasPPID
+	return n.proc.Cmdline == "" && p.Cmdline != "" || n.proc.User == "" && user(p) != "" ||
+		n.proc.Container == nil && container(p) != nil || !n.is(flagPPID) && hasPPID
 }
 
 // parentID is the parent's id that p gives; 0 says that there is none, a negative one nothing.

@@ -219,5 +219,6 @@ func agree(a, b *event.File) bool {
 // Windows logs say, are none.
 func nameable(f *event.File) bool {
 	return f != nil && (f.Path != "" || f.Name != "") && f.Path != "-" && f.Name != "-" &&
+		len(f.Path)+len(f.DevicePath)+len(f.Name) <= maxFile &&
 		!strings.ContainsAny(f.Path, `<>|"*`) && !strings.ContainsAny(f.Name, `<>|"*`)
 }

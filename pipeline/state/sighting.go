@@ -40,8 +40,37 @@ func id(p *int64) (int64, bool) {
 	return *p, true
 }
 
-// maxCmdline is how much of a command line is remembered.
-const maxCmdline = 8 << 10
+// What is remembered of one process is bounded, so that no event makes a change that a changelog does not take, which would
+// stop its partition for good. A command line is cut; other texts that are longer than any real one are as good as not given.
+const (
+	maxCmdline   = 8 << 10
+	maxFile      = 256 << 10 // path, device path and name; Windows has paths of 32,767 UTF-16 units
+	maxUser      = 4 << 10
+	maxContainer = 64 << 10 // id and variables
+	maxChange    = 256      // what else is in a change: numbers
+)
+
+// MaxHost is the longest name of a host that is one, in bytes.
+const MaxHost = 4 << 10
+
+// MaxChangeBytes is the longest Change there is, key and value, of hosts up to MaxHost.
+const MaxChangeBytes = MaxHost + maxFile + maxCmdline + maxUser + maxContainer + maxChange
+
+// user is the user's name that p gives, "" when it gives none that can be remembered.
+func user(p *event.Process) string {
+	if len(p.User) > maxUser {
+		return ""
+	}
+	return p.User
+}
+
+// container is the container that p gives, nil when it gives none that can be remembered.
+func container(p *event.Process) *event.Container {
+	if c := p.Container; c != nil && len(c.ID)+len(c.Variables) <= maxContainer {
+		return c
+	}
+	return nil
+}
 
 // cut shortens a command line to what is remembered, at a character's end.
 func cut(cmdline string) string {
