@@ -3,109 +3,12 @@
 package realkafka
 
 import (
-	"bytes"
 	"context"
-	"os"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"spoor/bench"
 )
-
-// request sends one request with another library than the engine's and fails the test when it does not pass.
-func request[T any](b *broker, req interface {
-	kmsg.Request
-	RequestWith(context.Context, kmsg.Requestor) (T, error)
-}) T {
-	b.t.Helper()
-	cl := b.client()
-	defer cl.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	res, err := req.RequestWith(ctx, cl)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return res
-}
-
-func (b *broker) deleteTopic(name string) {
-	b.t.Helper()
-	req := kmsg.NewPtrDeleteTopicsRequest()
-	topic := kmsg.NewDeleteTopicsRequestTopic()
-	topic.Topic = &name
-	req.Topics, req.TopicNames = append(req.Topics, topic), append(req.TopicNames, name)
-	if code := request(b, req).Topics[0].ErrorCode; code != 0 {
-		b.t.Fatalf("deleting %s: error %d", name, code)
-	}
-}
-
-// grow gives a topic more partitions.
-func (b *broker) grow(name string, partitions int32) {
-	b.t.Helper()
-	req := kmsg.NewPtrCreatePartitionsRequest()
-	topic := kmsg.NewCreatePartitionsRequestTopic()
-	topic.Topic, topic.Count = name, partitions
-	req.Topics = append(req.Topics, topic)
-	if code := request(b, req).Topics[0].ErrorCode; code != 0 {
-		b.t.Fatalf("growing %s: error %d", name, code)
-	}
-}
-
-// setOffsets does what an operator does with kafka-consumer-groups.
-func (b *broker) setOffsets(group, topic string, partitions int32, offset int64) {
-	b.t.Helper()
-	req := kmsg.NewPtrOffsetCommitRequest()
-	req.Group, req.Generation = group, -1
-	rt := kmsg.NewOffsetCommitRequestTopic()
-	rt.Topic = topic
-	for p := range partitions {
-		rp := kmsg.NewOffsetCommitRequestTopicPartition()
-		rp.Partition, rp.Offset = p, offset
-		rt.Partitions = append(rt.Partitions, rp)
-	}
-	req.Topics = append(req.Topics, rt)
-	for _, p := range request(b, req).Topics[0].Partitions {
-		if p.ErrorCode != 0 {
-			b.t.Fatalf("setting the offset: error %d", p.ErrorCode)
-		}
-	}
-}
-
-func (b *broker) partitionsOf(topic string) int {
-	b.t.Helper()
-	req := kmsg.NewPtrMetadataRequest()
-	rt := kmsg.NewMetadataRequestTopic()
-	rt.Topic = &topic
-	req.Topics = append(req.Topics, rt)
-	return len(request(b, req).Topics[0].Partitions)
-}
-
-// more publishes further traffic.
-func (b *broker) more(topic string, seed uint64, events int) {
-	b.t.Helper()
-	cl := b.client()
-	defer cl.Close()
-	err := bench.Generate(bench.Config{Seed: seed, Hosts: 40, Events: events}, func(r bench.Record) error {
-		cl.Produce(context.Background(), &kgo.Record{Topic: topic, Key: []byte(r.Key), Value: bytes.Clone(r.Value), Timestamp: r.Time}, nil)
-		return nil
-	})
-	if err == nil {
-		err = cl.Flush(context.Background())
-	}
-	if err != nil {
-		b.t.Fatal(err)
-	}
-}
-
-func (m *member) says(text string) bool {
-	log, _ := os.ReadFile(m.log)
-	return strings.Contains(string(log), text)
-}
 
 // What operators do, and what happens to topics: offsets set by hand, a state from a later release, a changelog deleted,
 // an input made anew.
@@ -126,17 +29,17 @@ func TestOperators(t *testing.T) {
 	m := e.run()
 	done()
 	m.drain(t)
-	first := b.committedSignals("signals")
+	first := b.signals("signals")
 	once(t, first)
 	compare(t, first, e.replayed())
 
 	// Backwards: the state is of the future and is discarded; from the beginning that is what a replay does.
-	b.setOffsets("ops", "events", partitions, 0)
+	b.setOffsets("ops", "events", make([]int64, partitions))
 	m = e.run()
 	await(t, "the word of the operator", func() bool { return m.says("moved backwards") })
 	done()
 	m.drain(t)
-	again := b.committedSignals("signals")
+	again := b.signals("signals")
 	if len(again) != 2*len(first) {
 		t.Errorf("%d signals after the same events came again, want %d", len(again), 2*len(first))
 	}
@@ -153,7 +56,7 @@ func TestOperators(t *testing.T) {
 	b.more("events", 11, 4_000)
 	await(t, "the partition to pause", func() bool { return m.says("written by a later release") })
 	await(t, "the other partitions", func() bool {
-		return b.ends("events", partitions)-b.committed("ops", "events", partitions) <= b.end("events", 0) && b.committed("ops", "events", partitions) > before
+		return b.ends("events", partitions)-b.committed("ops", "events", partitions) <= b.logEnds("events", 1)[0] && b.committed("ops", "events", partitions) > before
 	})
 	m.drain(t)
 
@@ -201,7 +104,7 @@ func TestInputGrows(t *testing.T) {
 	}
 	first.drain(t)
 	second.drain(t)
-	published := b.committedSignals("signals")
+	published := b.signals("signals")
 	once(t, published)
 	compare(t, published, e.replayed())
 }

@@ -11,21 +11,11 @@ import (
 	"testing"
 )
 
-// proxy stands between every client and the broker, which advertises its address. It forwards requests, and for some
-// it drops the answer and the connection: the broker did what was asked, and the client does not know.
-type proxy struct {
-	ln     net.Listener
-	broker string
-	drop   map[int16]int // by request: one in so many
-
-	mu      sync.Mutex
-	rand    *rand.Rand
-	dropped map[int16]int
-}
-
-// The requests that are dropped, by their number in the protocol.
+// Requests by their number in the protocol.
 const (
 	apiProduce         = 0
+	apiFetch           = 1
+	apiJoinGroup       = 11
 	apiInitProducerID  = 22
 	apiAddPartitions   = 24
 	apiAddOffsets      = 25
@@ -33,14 +23,38 @@ const (
 	apiTxnOffsetCommit = 28
 )
 
-func startProxy(t *testing.T, broker string, seed uint64, drop map[int16]int) *proxy {
+// exchange is one request and its answer.
+type exchange struct {
+	api     int16
+	client  string // the client's id
+	request []byte // with its size
+	answer  []byte // nil until the broker has answered
+	watch   watcher
+}
+
+// watcher sees every exchange of a client twice: when the request is there, which it may change, and when its answer is. The
+// connection waits for it. False cuts the connection instead of passing that on.
+type watcher func(*exchange) bool
+
+// proxy stands between every client and the broker, which advertises its address.
+type proxy struct {
+	ln     net.Listener
+	broker string
+
+	mu       sync.Mutex
+	watchers map[string]watcher // guarded by mu: by client id
+}
+
+// startBehindProxy starts a broker that no client reaches but through a proxy.
+func startBehindProxy(t *testing.T, properties ...string) (*broker, *proxy) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{ln: ln, broker: broker, drop: drop, rand: rand.New(rand.NewPCG(seed, 2)), dropped: map[int16]int{}}
 	t.Cleanup(func() { ln.Close() })
+	b := &broker{t: t, dir: t.TempDir(), port: freePort(t), properties: append(properties, "advertised.listeners=PLAINTEXT://"+ln.Addr().String())}
+	p := &proxy{ln: ln, broker: b.addr(), watchers: map[string]watcher{}}
 	go func() {
 		for {
 			c, err := ln.Accept()
@@ -50,60 +64,70 @@ func startProxy(t *testing.T, broker string, seed uint64, drop map[int16]int) *p
 			go p.serve(c)
 		}
 	}()
-	return p
+	b.start()
+	t.Cleanup(b.stop)
+	return b, p
 }
 
-func (p *proxy) port() string {
-	_, port, _ := net.SplitHostPort(p.ln.Addr().String())
-	return port
-}
-
-// unlucky says whether the answer to this request is dropped.
-func (p *proxy) unlucky(api int16) bool {
+func (p *proxy) watch(client string, w watcher) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := p.drop[api]
-	if n == 0 || p.rand.IntN(n) != 0 {
-		return false
+	p.watchers[client] = w
+}
+
+// exchange reads the head of a request; false when there is none.
+func (p *proxy) exchange(request []byte) (*exchange, bool) {
+	if len(request) < 14 {
+		return nil, false
 	}
-	p.dropped[api]++
-	return true
+	x := &exchange{api: int16(binary.BigEndian.Uint16(request[4:])), request: request, watch: func(*exchange) bool { return true }}
+	if n := int(int16(binary.BigEndian.Uint16(request[12:]))); n > 0 && 14+n <= len(request) {
+		x.client = string(request[14 : 14+n])
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if w := p.watchers[x.client]; w != nil {
+		x.watch = w
+	}
+	return x, true
 }
 
 func (p *proxy) serve(client net.Conn) {
-	defer client.Close()
 	broker, err := net.Dial("tcp", p.broker)
 	if err != nil {
+		client.Close()
 		return
 	}
-	defer broker.Close()
-	// One request after the other for the clients whose answers are dropped; others may have several under way.
-	cut := make(chan bool, 64)
+	// What a client asked for is done and answered, though it may be gone: only then the connection ends.
+	underway := make(chan *exchange, 64)
 	go func() {
 		defer client.Close()
 		defer broker.Close()
-		for {
+		for x := range underway {
 			answer, err := frame(broker)
-			if err != nil || <-cut {
+			if x.answer = answer; err != nil || !x.watch(x) {
 				return
 			}
-			if _, err := client.Write(answer); err != nil {
-				return
-			}
+			client.Write(x.answer)
 		}
 	}()
+	defer close(underway)
 	for {
 		request, err := frame(client)
-		if err != nil || len(request) < 8 {
+		if err != nil {
+			return
+		}
+		x, ok := p.exchange(request)
+		if !ok || !x.watch(x) {
+			return
+		}
+		if _, err := broker.Write(x.request); err != nil {
 			return
 		}
 		select {
-		case cut <- p.unlucky(int16(binary.BigEndian.Uint16(request[4:]))):
+		case underway <- x:
 		default:
 			return // nobody has that many under way
-		}
-		if _, err := broker.Write(request); err != nil {
-			return
 		}
 	}
 }
@@ -124,43 +148,39 @@ func frame(r io.Reader) ([]byte, error) {
 // that a transaction is made of. Each id is there once, and the bytes are the replay's.
 func TestAnswersLost(t *testing.T) {
 	const events = 30_000
-	seed := uint64(number(t, "REALKAFKA_SEED", 1))
-	port := freePort(t)
-	p := startProxy(t, "127.0.0.1:"+port, seed, map[int16]int{
-		apiEndTxn: 4, apiProduce: 25, apiAddPartitions: 15, apiAddOffsets: 15, apiTxnOffsetCommit: 15, apiInitProducerID: 6,
-	})
-	b := &broker{t: t, dir: t.TempDir(), port: port, properties: []string{"advertised.listeners=PLAINTEXT://127.0.0.1:" + p.port()}}
-	b.start()
-	t.Cleanup(b.stop)
+	b, p := startBehindProxy(t)
 	b.createTopic("events", partitions)
 	b.createTopic("signals", partitions)
 	b.publish("events", events)
+
+	oneIn := map[int16]int{apiEndTxn: 4, apiProduce: 25, apiAddPartitions: 15, apiAddOffsets: 15, apiTxnOffsetCommit: 15, apiInitProducerID: 6}
+	var mu sync.Mutex
+	random := rand.New(rand.NewPCG(uint64(number(t, "REALKAFKA_SEED", 1)), 2)) // guarded by mu
+	dropped := map[int16]int{}                                                 // guarded by mu
+	p.watch("spoor", func(x *exchange) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if x.answer == nil || oneIn[x.api] == 0 || random.IntN(oneIn[x.api]) > 0 {
+			return true
+		}
+		dropped[x.api]++
+		return false
+	})
 	e := newEngine(t, buildEngine(t), survivorConfig(b, "lost", "signals", "exactly_once")+"commit_interval: 50ms\ncommit_records: 200\n")
 	m := e.run()
 	await(t, "all events to be committed", func() bool {
 		return b.committed("lost", "events", partitions) == b.ends("events", partitions)
 	})
 	m.drain(t)
-	published := b.committedSignals("signals")
+	published := b.signals("signals")
 	compare(t, published, e.replayed())
 	once(t, published)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	t.Logf("answers dropped, by request: %v", p.dropped)
-	for api := range p.drop {
-		if p.dropped[api] == 0 && api != apiInitProducerID {
+	mu.Lock()
+	defer mu.Unlock()
+	t.Logf("answers dropped, by request: %v", dropped)
+	for api := range oneIn {
+		if dropped[api] == 0 && api != apiInitProducerID {
 			t.Errorf("no answer of request %d was dropped", api)
-		}
-	}
-}
-
-// once holds that each id is there once.
-func once(t *testing.T, published []signal) {
-	t.Helper()
-	ids := map[string]int{}
-	for _, s := range published {
-		if ids[s.id]++; ids[s.id] == 2 {
-			t.Errorf("%s is there twice", s.id)
 		}
 	}
 }
