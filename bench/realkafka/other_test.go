@@ -1,0 +1,165 @@
+//go:build realkafka
+
+package realkafka
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// foreign is another program that commits under the partitions' transactional ids while a commit of ours is in doubt.
+func (x *trial) foreign() {
+	x.stand(stepEnd, false)
+	m := x.run()
+	x.reach()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	clients := make([]*kgo.Client, labPartitions)
+	for p := range clients {
+		clients[p] = x.client(kgo.TransactionalID(fmt.Sprintf("%s.%s.%d", x.group, x.input, p)), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+		defer clients[p].Close()
+		if _, _, err := clients[p].ProducerID(ctx); err != nil {
+			x.t.Fatal(err)
+		}
+	}
+	last := map[int32]*kgo.Record{} // marker by partition
+	for _, r := range x.readCommitted(x.changelog()) {
+		if string(r.Key) == "\x00marker" {
+			last[r.Partition] = r
+		}
+	}
+	if len(last) != labPartitions {
+		x.t.Fatalf("%d markers", len(last))
+	}
+	for p, r := range last {
+		// The commit after it: the second field is the number.
+		number, n := binary.Varint(r.Value[1:])
+		value := append(binary.AppendVarint(r.Value[:1:1], number+1), r.Value[1+n:]...)
+		if err := clients[p].BeginTransaction(); err != nil {
+			x.t.Fatal(err)
+		}
+		if err := clients[p].ProduceSync(ctx, &kgo.Record{Topic: x.changelog(), Partition: p, Key: r.Key, Value: value}).FirstErr(); err != nil {
+			x.t.Fatal(err)
+		}
+		if err := clients[p].EndTransaction(ctx, kgo.TryCommit); err != nil {
+			x.t.Fatal(err)
+		}
+	}
+	x.release(true)
+	x.disturbed(m, "the changelog holds another's commits")
+	x.fenced()
+}
+
+// forwards is an operator who moves the group's offsets forwards: what is stepped over is not processed, and the state is
+// what it was.
+func (x *trial) forwards() {
+	x.stand(stepEnd, true)
+	x.run()
+	x.reach()
+	time.AfterFunc(300*time.Millisecond, func() { x.release(true) })
+	x.drain()
+	from, to := x.offsets(x.group, x.input, labPartitions), make([]int64, labPartitions)
+	for p, end := range x.logEnds(x.input, labPartitions) {
+		to[p] = min(from[p]+300, end)
+	}
+	if x.t.Logf("from %d to %d", from, to); sum(to) < sum(from)+300 {
+		x.t.Fatal("the group was done already")
+	}
+	x.setOffsets(x.group, x.input, to)
+	m := x.run()
+	x.finished()
+	if !m.says("moved forwards by somebody else") {
+		x.t.Error("the engine does not say that the offsets were moved")
+	}
+	x.drain()
+
+	recording := x.e.recorded("all.ndjson")
+	text, err := os.ReadFile(recording)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	var rest strings.Builder
+	for line := range strings.Lines(string(text)) {
+		var r struct {
+			Partition int
+			Offset    int64
+		}
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			x.t.Fatal(err)
+		}
+		if r.Offset < from[r.Partition] || r.Offset >= to[r.Partition] {
+			rest.WriteString(line)
+		}
+	}
+	if err := os.WriteFile(recording, []byte(rest.String()), 0o600); err != nil {
+		x.t.Fatal(err)
+	}
+	published := x.signals(x.out())
+	once(x.t, published)
+	compare(x.t, published, x.e.replay(recording))
+}
+
+// expired is a group that was idle for so long that the coordinator forgot its transactional ids.
+func (x *trial) expired() {
+	x.input = x.group + ".in"
+	x.createTopic(x.input, labPartitions)
+	x.more(x.input, 31, 2_000)
+	x.configure("")
+	m := x.run()
+	x.finished()
+	time.Sleep(11 * time.Second)
+	x.more(x.input, 32, 2_000)
+	x.finished()
+	if !m.says("Invalid Producer ID Mapping") || !m.says(goesOn) {
+		x.t.Error("the engine does not say that its producer id was forgotten")
+	}
+	x.drain()
+	published := x.signals(x.out())
+	once(x.t, published)
+	compare(x.t, published, x.e.replayed())
+}
+
+// tooLarge lowers what the output topic takes: the signals beyond it are rejects, in the same transaction.
+func (x *trial) tooLarge() {
+	x.stand(stepAdd, false)
+	x.run()
+	x.reach()
+	x.set(x.out(), "max.message.bytes", "1500")
+	x.release(true)
+	x.finished()
+	x.drain()
+	all := x.signals(x.out())
+	taken := len(all)
+	for _, r := range x.readCommitted(x.rejects()) {
+		if reason := header(r, "spoor-reason"); reason != "refused" {
+			x.t.Errorf("a reject for %q", reason)
+		}
+		id := fmt.Sprintf("%s/%s/%s", header(r, "spoor-topic"), header(r, "spoor-partition"), header(r, "spoor-offset"))
+		all = append(all, signal{id: id, key: string(r.Key), value: string(r.Value), partition: r.Partition})
+	}
+	if x.t.Logf("%d taken, %d refused", taken, len(all)-taken); taken == len(all) {
+		x.t.Error("nothing was refused")
+	}
+	once(x.t, all)
+	compare(x.t, all, x.lab.replayed)
+	x.sameState()
+}
+
+// tooLargeChange lowers what the changelog takes: nothing is committed until an operator raises it.
+func (x *trial) tooLargeChange() {
+	x.stand(stepAdd, false)
+	m := x.run()
+	x.reach()
+	x.set(x.changelog(), "max.message.bytes", "150")
+	x.release(true)
+	await(x.t, "the engine to say what to raise", func() bool { return m.says("raise max.message.bytes of topic") })
+	x.set(x.changelog(), "max.message.bytes", "")
+	x.end()
+}
