@@ -115,7 +115,7 @@ func (m *accessor) ofCondition(c *condition) access {
 		l := lookup{source, op, t}
 		p, ok := m.odds[l]
 		if !ok {
-			p = likelihood(op, t)
+			p = likelihood(source, op, t)
 			m.odds[l] = p
 		}
 		out.lookups = append(out.lookups, l)
@@ -127,6 +127,9 @@ func (m *accessor) ofCondition(c *condition) access {
 // maxDemanded is how many texts a regex may demand one of.
 const maxDemanded = 48
 
+// minRank is that of six texts of two bytes.
+const minRank = 0.7
+
 // regexDemands are texts, in characters that ignore case if the regex does, of which every match has one; nil
 // when there are none that are long enough to look for, or too many.
 func regexDemands(re *regexp.Regexp) []string {
@@ -135,7 +138,7 @@ func regexDemands(re *regexp.Regexp) []string {
 		return nil
 	}
 	some := demanded(tree.Simplify())
-	if demandRank(some.best) < float64(minDemand) {
+	if demandRank(some.best) < minRank {
 		return nil
 	}
 	return some.best
@@ -153,6 +156,9 @@ func demandRank(texts []string) float64 {
 	least := math.MaxInt
 	for _, t := range texts {
 		least = min(least, len(t))
+	}
+	if least < minDemand {
+		return -1
 	}
 	return float64(least) - math.Log2(float64(len(texts)))/2
 }

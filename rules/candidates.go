@@ -61,10 +61,7 @@ func (s *Set) match(r *Result) {
 	x := s.index
 	m := &r.scratch
 	m.begin(x)
-	b := x.buckets[r.view.foldedText(nameField)]
-	if b == nil {
-		b = x.other
-	}
+	b := x.of(&r.view)
 	r.view.work = math.MaxInt
 	profile := r.Profile
 	if profile != nil {
@@ -74,7 +71,6 @@ func (s *Set) match(r *Result) {
 	for i := range b.sources {
 		b.sources[i].find(b, r)
 	}
-	slices.Sort(m.candidates)
 	if profile != nil {
 		profile.searched(len(m.candidates))
 	}
@@ -182,7 +178,7 @@ func (x *sourceIndex) findIn(s string, b *bucket, r *Result) {
 		}
 	}
 	if x.last != nil {
-		if i := strings.LastIndexByte(s, '\\'); i >= 0 {
+		if i := strings.LastIndexByte(s, '\\'); i >= 0 && x.lasts>>((len(s)-i)%64)&1 != 0 {
 			for _, e := range x.last[s[i+1:]] {
 				if strings.HasSuffix(s, b.entries[e].text) {
 					b.hit(e, r)
@@ -190,18 +186,19 @@ func (x *sourceIndex) findIn(s string, b *bucket, r *Result) {
 			}
 		}
 	}
-	if x.grams != nil {
-		x.grams.find(s, b, r)
-	}
-}
-
-// find hits the entries whose texts stand in s.
-func (g *gramPair) find(s string, b *bucket, r *Result) {
-	for i := g.next(s, 0); i >= 0; i = g.next(s, i+1) {
-		for _, g := range [...]*grams{g.long, g.short} {
-			if g == nil || i+g.size > len(s) || !g.maybe(g.gram(s[i:])) {
-				continue
+	for _, a := range x.ends {
+		texts := a.of(s)
+		for i := range texts {
+			if a.is(s, &texts[i]) {
+				b.hit(texts[i].id, r)
 			}
+		}
+	}
+	if x.finds == nil {
+		return
+	}
+	for _, g := range x.finds.in(s) {
+		for i := g.next(s, 0); i >= 0; i = g.next(s, i+g.stride) {
 			texts := g.at(s, i)
 			for j := range texts {
 				if t := &texts[j]; t.stands(s, i) {

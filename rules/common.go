@@ -129,8 +129,11 @@ var commonTexts = []struct {
 	{`00000000-0000-0000-`, 5},
 }
 
-// likelihood guesses in how many of the values of a field a text stands as op says, from 0 to 1.
-func likelihood(op textOp, text string) float64 {
+// likelihood guesses in how many of the values of a source a text stands as op says, from 0 to 1.
+func likelihood(source *textSource, op textOp, text string) float64 {
+	if op == opEnds && strings.HasSuffix(".exe", text) && strings.Contains(source.path, "executable") {
+		return 1
+	}
 	if op == opEquals {
 		return 0.001 + 0.2*commonness(text)
 	}

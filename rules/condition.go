@@ -14,11 +14,12 @@ type condition struct {
 	source *textSource
 
 	// testTexts: the source is, begins with, ends with or contains one of texts, sorted.
-	op    textOp
-	texts []string
-	set   map[string]struct{} // of opEquals with many texts
-	grams *grams              // of the others with many texts: those that have a gram
-	rest  []string            // and those that do not
+	op      textOp
+	texts   []string
+	set     map[string]struct{} // of opEquals with many texts
+	affixes *affixes            // of opStarts and opEnds with many texts
+	finds   *finder             // of opContains with many texts: those that can be looked for
+	rest    []string            // and those that cannot
 
 	regex   *regex            // testRegex
 	match   func(string) bool // testPattern
@@ -70,15 +71,25 @@ func newTexts(source *textSource, op textOp, texts []string) *condition {
 	if op == opEquals || len(texts) <= fewTexts {
 		return c
 	}
-	var long []gramText
+	all := make([]gramText, len(texts))
+	shortest := len(texts[0])
 	for i, t := range texts {
-		if len(t) < longGram {
+		all[i] = gramText{text: t, op: op}
+		shortest = min(shortest, len(t))
+	}
+	if op != opContains {
+		c.affixes, c.cost = newAffixes(op, shortest, all), 20
+		return c
+	}
+	all = all[:0]
+	for _, t := range texts {
+		if len(t) < minDemand {
 			c.rest = append(c.rest, t)
 		} else {
-			long = append(long, gramText{text: t, id: int32(i), op: op})
+			all = append(all, gramText{text: t, op: op})
 		}
 	}
-	c.grams = newGrams(longGram, long)
+	c.finds = newFinder(all)
 	c.cost = 100 + 10*float64(len(c.rest))
 	return c
 }
@@ -113,8 +124,11 @@ func (c *condition) stands(s string) bool {
 		return false
 	}
 	few := c.texts
-	if c.grams != nil {
-		if c.grams.any(s) {
+	switch {
+	case c.affixes != nil:
+		return c.affixes.any(s)
+	case c.finds != nil:
+		if c.finds.any(s) {
 			return true
 		}
 		few = c.rest

@@ -43,6 +43,10 @@ type dfa struct {
 	index map[string]int32
 	bytes *int // of all tables of the goroutine, about
 	own   int  // of this one
+	// home is the state in which nothing of the regex has begun, -1 before it is made; stay are the characters,
+	// as far as they were met, that lead from it to itself: most of a text is passed over without the table.
+	home int32
+	stay [256]bool
 
 	// Scratch of step.
 	seen   []uint32
@@ -237,6 +241,7 @@ func (d *dfa) flush() {
 	*d.bytes -= d.own
 	d.next, d.sets, d.own = d.next[:0], d.sets[:0], 0
 	d.index = map[string]int32{}
+	d.home, d.stay = -1, [256]bool{}
 	d.state([]uint32{afterNothing})
 }
 
@@ -256,6 +261,9 @@ func (d *dfa) state(set []uint32) int32 {
 		d.next = append(d.next, stepUnknown)
 	}
 	d.index[string(d.key)] = at
+	if slices.Equal(set, d.middle[:]) {
+		d.home = at
+	}
 	size := 8*len(set) + 4*int(d.stride) + stateMinimum
 	d.own += size
 	*d.bytes += size
@@ -278,10 +286,19 @@ func (d *dfa) match(s string) bool {
 			at = d.state(d.middle[:])
 		}
 	}
+	ascii := &d.ascii
 	for i < len(s) {
+		if at == d.home {
+			for i < len(s) && d.stay[s[i]] {
+				i++
+			}
+			if i == len(s) {
+				break
+			}
+		}
 		c, size := uint8(0), 1
 		if b := s[i]; b < utf8.RuneSelf {
-			c = d.ascii[b]
+			c = ascii[b]
 		} else {
 			var r rune
 			r, size = utf8.DecodeRuneInString(s[i:])
@@ -371,6 +388,11 @@ func (d *dfa) step(at int32, c uint8) int32 {
 	}
 	next := d.state(alive)
 	d.next[at+int32(c)] = next
+	if next == at && at == d.home {
+		for b, of := range d.ascii {
+			d.stay[b] = d.stay[b] || of == c
+		}
+	}
 	return next
 }
 

@@ -64,6 +64,19 @@ func load8(s string, i int) uint64 {
 		uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
 }
 
+// isASCII says that s has ASCII characters only.
+func isASCII(s string) bool {
+	high := uint64(0)
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		high |= load8(s, i)
+	}
+	for ; i < len(s); i++ {
+		high |= uint64(s[i])
+	}
+	return high&swarHigh == 0
+}
+
 // upperASCII has the high bit of each byte of x set that is an ASCII upper-case letter. Every byte of x is
 // below 0x80, so no addition carries into its neighbour.
 func upperASCII(x uint64) uint64 {
@@ -116,13 +129,51 @@ func appendFold(dst []byte, s string) []byte {
 		copy(grown, dst)
 		dst = grown
 	}
-	out := dst[:n+len(s)]
+	size, _ := foldTo(dst[n:n+len(s)], s)
+	return dst[:n+size]
+}
+
+// foldTo writes the fold of s to dst, which is as long as s, and returns its length and whether it is s. One pass
+// both folds and finds out whether that changes anything.
+func foldTo(dst []byte, s string) (n int, same bool) {
+	if len(s) < 8 {
+		return foldRest(dst, s, 0, true)
+	}
+	dst = dst[:len(s)]
+	changed := uint64(0)
 	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		x := load8(s, i)
+		if x&swarHigh != 0 {
+			return foldRest(dst, s, i, changed == 0)
+		}
+		// The upper-case mark, 0x80, shifted to 0x20, is what makes a letter lower case.
+		upper := upperASCII(x)
+		changed |= upper
+		binary.LittleEndian.PutUint64(dst[i:], x|upper>>2)
+	}
+	if i < len(s) { // the last bytes, with some before them once more
+		i = len(s) - 8
+		x := load8(s, i)
+		if x&swarHigh != 0 {
+			return foldRest(dst, s, len(s)&^7, changed == 0)
+		}
+		upper := upperASCII(x)
+		changed |= upper
+		binary.LittleEndian.PutUint64(dst[i:], x|upper>>2)
+	}
+	return len(s), changed == 0
+}
+
+// foldRest is foldTo from i on, where the fold has been as long as the text.
+func foldRest(dst []byte, s string, i int, same bool) (int, bool) {
+	n := i
 	for i < len(s) {
 		if i+8 <= len(s) {
 			if x := load8(s, i); x&swarHigh == 0 {
-				// The upper-case mark, 0x80, shifted to 0x20, is what makes a letter lower case.
-				binary.LittleEndian.PutUint64(out[n:], x|upperASCII(x)>>2)
+				upper := upperASCII(x)
+				same = same && upper == 0
+				binary.LittleEndian.PutUint64(dst[n:], x|upper>>2)
 				i, n = i+8, n+8
 				continue
 			}
@@ -131,19 +182,22 @@ func appendFold(dst []byte, s string) []byte {
 		if c < utf8.RuneSelf {
 			if 'A' <= c && c <= 'Z' {
 				c += 'a' - 'A'
+				same = false
 			}
-			out[n] = c
+			dst[n] = c
 			i, n = i+1, n+1
 			continue
 		}
 		r, size := utf8.DecodeRuneInString(s[i:])
 		if r == utf8.RuneError && size == 1 {
-			out[n] = c
+			dst[n] = c
 			n++
 		} else {
-			n += utf8.EncodeRune(out[n:], foldRune(r))
+			f := foldRune(r)
+			same = same && f == r
+			n += utf8.EncodeRune(dst[n:], f)
 		}
 		i += size
 	}
-	return out[:n]
+	return n, same
 }

@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"encoding/binary"
 	"errors"
 	"slices"
 	"time"
@@ -157,9 +156,14 @@ func (fr frame) processOf(who owner) *processView {
 // foldedText is the fold of a text field, computed once for an event. Registry paths are in canonical form.
 func (v *view) foldedText(f *field) string {
 	if !v.have[f.slot] {
-		s := v.fold(v.written(f))
-		if f.registry {
-			s = v.canonicalKey(s)
+		var s string
+		switch r := v.event.Registry; {
+		case f == targetField && r != nil:
+			s = v.foldedKey(r.KeyPath, r.ValueName)
+		case f.registry:
+			s = v.foldedKey(f.text(v.event), "")
+		default:
+			s = v.fold(f.text(v.event))
 		}
 		v.folded[f.slot], v.have[f.slot] = s, true
 	}
@@ -183,39 +187,46 @@ func (v *view) written(f *field) string {
 	return v.target
 }
 
-// fold is the fold of s: s itself, or a text in the buffer. One pass both folds and finds out whether that
-// changes anything.
+// grow makes room in the buffer for n bytes.
+func (v *view) grow(n int) {
+	if cap(v.buffer)-len(v.buffer) < n {
+		v.buffer = slices.Grow(v.buffer, max(n, 4096))
+	}
+}
+
+// fold is the fold of s: s itself, or a text in the buffer.
 func (v *view) fold(s string) string {
+	v.grow(len(s))
 	from := len(v.buffer)
-	if cap(v.buffer)-from < len(s) {
-		v.buffer = slices.Grow(v.buffer, max(len(s), 4096))
-	}
-	out := v.buffer[from : from+len(s)]
-	changed := uint64(0)
-	i := 0
-	for ; i+8 <= len(s); i += 8 {
-		x := load8(s, i)
-		if x&swarHigh != 0 {
-			break
-		}
-		upper := upperASCII(x)
-		changed |= upper
-		binary.LittleEndian.PutUint64(out[i:], x|upper>>2)
-	}
-	if changed == 0 && foldedPrefix(s[i:]) == len(s)-i {
+	n, same := foldTo(v.buffer[from:from+len(s)], s)
+	if same {
 		return s
 	}
-	v.buffer = appendFold(v.buffer[:from+i], s[i:])
+	v.buffer = v.buffer[:from+n]
 	return v.buffered(from)
 }
 
-// canonicalKey is canonicalKey(s), without allocation.
-func (v *view) canonicalKey(s string) string {
-	if _, _, _, _, changed := keyParts(s); !changed {
+// foldedKey is the canonical form, folded, of a registry path, or of one joined from a path and the name of a value.
+func (v *view) foldedKey(path, name string) string {
+	if path == "" && name == "" {
+		return ""
+	}
+	// The root may become longer: there is room for it before the text.
+	v.grow(registryGrowth + len(path) + 1 + len(name))
+	from := len(v.buffer) + registryGrowth
+	v.buffer = appendFold(v.buffer[:from], path)
+	if name != "" {
+		v.buffer = appendFold(append(v.buffer, '\\'), name)
+	}
+	s := v.buffered(from)
+	long, middle, set, tail, changed := keyParts(s)
+	if !changed {
 		return s
 	}
-	from := len(v.buffer)
-	v.buffer = appendKey(v.buffer, s)
+	from = len(v.buffer) - len(tail) - len(set) - len(middle) - len(long)
+	n := copy(v.buffer[from:], long)
+	n += copy(v.buffer[from+n:], middle)
+	copy(v.buffer[from+n:], set)
 	return v.buffered(from)
 }
 

@@ -1,30 +1,94 @@
 package rules
 
 import (
+	"cmp"
 	"math/bits"
 	"slices"
 	"strings"
 )
 
+// finder finds which of many texts stand in a string. Texts with characters beyond ASCII, of which obfuscation
+// makes many, are looked for in strings that have some only. Constant after construction.
+type finder struct {
+	ascii []*grams // of texts in ASCII
+	all   []*grams // and of the others
+}
+
+// newFinder returns the finder of texts, each of minDemand bytes at least; nil without any.
+func newFinder(texts []gramText) *finder {
+	var long, short, wideLong, wideShort []gramText
+	for _, t := range texts {
+		switch isLong, ascii := len(t.text) >= longText, isASCII(t.text); {
+		case isLong && ascii:
+			long = append(long, t)
+		case ascii:
+			short = append(short, t)
+		case isLong:
+			wideLong = append(wideLong, t)
+		default:
+			wideShort = append(wideShort, t)
+		}
+	}
+	var f finder
+	for i, some := range [][]gramText{long, short, wideLong, wideShort} {
+		if g := newGrams(some); g != nil {
+			f.all = append(f.all, g)
+			if i < 2 {
+				f.ascii = f.all
+			}
+		}
+	}
+	if f.all == nil {
+		return nil
+	}
+	return &f
+}
+
+// in is what may find a text in s.
+func (f *finder) in(s string) []*grams {
+	if len(f.all) == len(f.ascii) || isASCII(s) {
+		return f.ascii
+	}
+	return f.all
+}
+
+// any says that one of the texts stands in s.
+func (f *finder) any(s string) bool {
+	for _, g := range f.in(s) {
+		for i := g.next(s, 0); i >= 0; i = g.next(s, i+g.stride) {
+			for _, t := range g.at(s, i) {
+				if t.stands(s, i) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
 // grams finds which of many texts stand in a string, in one pass over it. Of each text one gram, a run of 2 or
-// 4 bytes, is entered in a bitmap; the pass tests every gram of the string against the bitmap, and only where
-// it says "perhaps" are the texts with that gram compared. So the pass costs about a nanosecond a byte however
-// many texts there are: the bitmap grows with them, and stays a thirtieth full. An Aho-Corasick automaton
+// 4 bytes, is entered in a bitmap; the pass tests the grams of the string against the bitmap, and only where
+// it says "perhaps" are the texts with that gram compared. The bitmap grows with the texts, and stays a thirtieth
+// full, so the pass takes the same time however many there are. An Aho-Corasick automaton
 // answers the same question; it needs a table a hundred times as large, whose cache misses cost more than the
 // comparisons here (one step of it waits for the step before).
+//
+// Texts that are long enough are entered with two grams, one byte apart. Wherever such a text stands, one of the
+// two begins at an even place, so only every other gram of the string is tested.
 //
 // The gram of a text is the one that events have least (see gramRank), so that comparing is rare.
 //
 // It works on bytes: of folded UTF-8, which finds characters. Constant after construction.
 type grams struct {
-	size  int // of a gram, in bytes
-	bits  []uint64
-	shift uint     // from a hash to its place in bits
-	table []uint32 // open addressing from a gram to its first place, plus one; 0 is empty
-	tmask uint32
-	keys  []uint32 // gram of a place
-	from  []uint32 // first pattern of a place; one more at the end
-	texts []gramText
+	size   int // of a gram, in bytes
+	stride int // between the grams that are tested, in bytes
+	bits   []uint64
+	shift  uint     // from a hash to its place in bits
+	table  []uint32 // open addressing from a gram to its first place, plus one; 0 is empty
+	tmask  uint32
+	keys   []uint32 // gram of a place
+	from   []uint32 // first pattern of a place; one more at the end
+	texts  []gramText
 }
 
 // gramText is one text to look for.
@@ -35,67 +99,71 @@ type gramText struct {
 	op   textOp // contains, or startsWith and endsWith: where it has to stand
 }
 
-// The sizes of grams. Texts shorter than the long ones have the short ones.
+// The sizes of grams. Texts of longText bytes have two long ones.
 const (
 	longGram  = 4
 	shortGram = 2
+	longText  = longGram + 1
 )
 
-// newGrams builds the finder for texts, each of size bytes at least.
-func newGrams(size int, texts []gramText) *grams {
+// newGrams builds the finder for texts, which are all long or all short.
+func newGrams(texts []gramText) *grams {
 	if len(texts) == 0 {
 		return nil
 	}
-	g := &grams{size: size}
-	used := make(map[uint32]int, len(texts))
-	gramOf := make([]uint32, len(texts))
 	// The shortest first: they have the least choice.
 	slices.SortStableFunc(texts, func(a, b gramText) int { return len(a.text) - len(b.text) })
-	for i := range texts {
-		t := &texts[i]
+	g := &grams{size: longGram, stride: 2}
+	if shortest := len(texts[0].text); shortest < longText {
+		g.size, g.stride = shortGram, min(shortest-shortGram+1, 2)
+	}
+	used := make(map[uint32]int, g.stride*len(texts))
+	entered := make([]gramText, 0, g.stride*len(texts))
+	for _, t := range texts {
 		best := 1 << 30
-		for at := 0; at+size <= len(t.text); at++ {
-			gram := g.gram(t.text[at:])
-			if rank := 8*gramRank(t.text[at:at+size]) + min(used[gram], 64); rank < best {
-				best, t.at, gramOf[i] = rank, uint32(at), gram
+		for at := 0; at+g.size+g.stride-1 <= len(t.text); at++ {
+			rank := 0
+			for i := at; i < at+g.stride; i++ {
+				rank += 8*gramRank(t.text[i:i+g.size]) + min(used[g.gram(t.text[i:])], 64)
+			}
+			if rank < best {
+				best, t.at = rank, uint32(at)
 			}
 		}
-		used[gramOf[i]]++
-	}
-	order := make([]int, len(texts))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		switch {
-		case gramOf[a] < gramOf[b]:
-			return -1
-		case gramOf[a] > gramOf[b]:
-			return 1
+		for range g.stride {
+			used[g.gram(t.text[t.at:])]++
+			entered = append(entered, t)
+			t.at++
 		}
-		return 0
-	})
-	// 32 bits for each gram, and the bitmap of a few is a cache line or two.
-	log := max(bits.Len(uint(len(used)*32-1)), 9)
-	g.bits, g.shift = make([]uint64, 1<<(log-6)), uint(32-log)
+	}
+	gramOf := func(t *gramText) uint32 { return g.gram(t.text[t.at:]) }
+	slices.SortStableFunc(entered, func(a, b gramText) int { return cmp.Compare(gramOf(&a), gramOf(&b)) })
+	g.texts = entered
+	if g.size == longGram {
+		// 32 bits for each gram, and the bitmap of a few is a cache line or two.
+		log := max(bits.Len(uint(len(used)*32-1)), 9)
+		g.bits, g.shift = make([]uint64, 1<<(log-6)), uint(32-log)
+	} else {
+		g.bits = make([]uint64, 1<<(8*shortGram-6)) // a bit for each there is
+	}
 	g.table = make([]uint32, 1<<bits.Len(uint(len(used)*2)))
 	g.tmask = uint32(len(g.table) - 1)
-	for n, i := range order {
-		gram := gramOf[i]
-		if n == 0 || gram != g.keys[len(g.keys)-1] {
-			h := gram * gramHash
-			g.bits[h>>g.shift>>6] |= 1 << (h >> g.shift & 63)
-			at := (h >> 7) & g.tmask
-			for g.table[at] != 0 {
-				at = (at + 1) & g.tmask
-			}
-			g.keys = append(g.keys, gram)
-			g.from = append(g.from, uint32(n))
-			g.table[at] = uint32(len(g.keys))
+	for n := range entered {
+		gram := gramOf(&entered[n])
+		if n > 0 && gram == g.keys[len(g.keys)-1] {
+			continue
 		}
-		g.texts = append(g.texts, texts[i])
+		h := g.place(gram)
+		g.bits[h>>6] |= 1 << (h & 63)
+		at := (gram * gramHash >> 7) & g.tmask
+		for g.table[at] != 0 {
+			at = (at + 1) & g.tmask
+		}
+		g.keys = append(g.keys, gram)
+		g.from = append(g.from, uint32(n))
+		g.table[at] = uint32(len(g.keys))
 	}
-	g.from = append(g.from, uint32(len(g.texts)))
+	g.from = append(g.from, uint32(len(entered)))
 	return g
 }
 
@@ -109,36 +177,66 @@ func (g *grams) gram(s string) uint32 {
 	return uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24
 }
 
+// place is where the bit of a gram is.
+func (g *grams) place(gram uint32) uint32 {
+	if g.size == shortGram {
+		return gram
+	}
+	return gram * gramHash >> (g.shift & 31)
+}
+
 // maybe says that a text may have this gram.
 func (g *grams) maybe(gram uint32) bool {
-	h := gram * gramHash >> g.shift
+	h := g.place(gram)
 	return g.bits[h>>6]&(1<<(h&63)) != 0
 }
 
-// next is the first place in s, from i on, whose gram may be one of a text; -1 without one. It is the hot loop.
+// next is the first place in s, from i on and a number of strides from it, whose gram may be one of a text; -1 without
+// one. It is the hot loop: the grams of some bytes are tested together, which leaves one branch.
 func (g *grams) next(s string, i int) int {
-	if g.size == longGram {
-		table, shift := g.bits, g.shift&31
-		for i+8 <= len(s) {
-			// Eight bytes have five grams. They are tested together, which leaves one branch.
-			x := load8(s, i)
+	table := g.bits
+	switch {
+	case g.size == longGram:
+		shift := g.shift & 31
+		for i+14 <= len(s) {
+			x, y := load8(s, i), load8(s, i+6)
 			h0 := uint32(x) * gramHash >> shift
-			h1 := uint32(x>>8) * gramHash >> shift
-			h2 := uint32(x>>16) * gramHash >> shift
-			h3 := uint32(x>>24) * gramHash >> shift
-			h4 := uint32(x>>32) * gramHash >> shift
-			some := table[h0>>6]>>(h0&63) | table[h1>>6]>>(h1&63) | table[h2>>6]>>(h2&63) | table[h3>>6]>>(h3&63) | table[h4>>6]>>(h4&63)
+			h1 := uint32(x>>16) * gramHash >> shift
+			h2 := uint32(x>>32) * gramHash >> shift
+			h3 := uint32(y) * gramHash >> shift
+			h4 := uint32(y>>16) * gramHash >> shift
+			h5 := uint32(y>>32) * gramHash >> shift
+			some := table[h0>>6]>>(h0&63) | table[h1>>6]>>(h1&63) | table[h2>>6]>>(h2&63) |
+				table[h3>>6]>>(h3&63) | table[h4>>6]>>(h4&63) | table[h5>>6]>>(h5&63)
 			if some&1 != 0 {
-				for !g.maybe(uint32(x)) {
-					x >>= 8
-					i++
-				}
-				return i
+				break
 			}
-			i += 5
+			i += 12
+		}
+	case g.stride == 2:
+		for i+8 <= len(s) {
+			x := load8(s, i)
+			h0, h1, h2, h3 := uint16(x), uint16(x>>16), uint16(x>>32), uint16(x>>48)
+			some := table[h0>>6]>>(h0&63) | table[h1>>6]>>(h1&63) | table[h2>>6]>>(h2&63) | table[h3>>6]>>(h3&63)
+			if some&1 != 0 {
+				break
+			}
+			i += 8
+		}
+	default:
+		for i+8 <= len(s) {
+			x := load8(s, i)
+			h0, h1, h2, h3 := uint16(x), uint16(x>>8), uint16(x>>16), uint16(x>>24)
+			h4, h5, h6 := uint16(x>>32), uint16(x>>40), uint16(x>>48)
+			some := table[h0>>6]>>(h0&63) | table[h1>>6]>>(h1&63) | table[h2>>6]>>(h2&63) | table[h3>>6]>>(h3&63) |
+				table[h4>>6]>>(h4&63) | table[h5>>6]>>(h5&63) | table[h6>>6]>>(h6&63)
+			if some&1 != 0 {
+				break
+			}
+			i += 7
 		}
 	}
-	for ; i+g.size <= len(s); i++ {
+	for ; i+g.size <= len(s); i += g.stride {
 		if g.maybe(g.gram(s[i:])) {
 			return i
 		}
@@ -176,14 +274,17 @@ func (t *gramText) stands(s string, i int) bool {
 	return true
 }
 
-// bytes is about what g takes.
-func (g *grams) bytes() int {
-	if g == nil {
+// bytes is about what f takes.
+func (f *finder) bytes() int {
+	if f == nil {
 		return 0
 	}
-	n := 8*len(g.bits) + 4*(len(g.table)+len(g.keys)+len(g.from)) + 40*len(g.texts)
-	for i := range g.texts {
-		n += len(g.texts[i].text)
+	n := 0
+	for _, g := range f.all {
+		n += 8*len(g.bits) + 4*(len(g.table)+len(g.keys)+len(g.from)) + 40*len(g.texts)
+		for i := range g.texts {
+			n += len(g.texts[i].text) / g.stride
+		}
 	}
 	return n
 }
@@ -218,63 +319,3 @@ var commonGrams = func() map[string]int {
 	}
 	return m
 }()
-
-// any says that one of the texts stands in s.
-func (g *grams) any(s string) bool {
-	for i := g.next(s, 0); i >= 0; i = g.next(s, i+1) {
-		for _, t := range g.at(s, i) {
-			if t.stands(s, i) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// gramPair looks for long and short texts in one pass. Either may be nil.
-type gramPair struct{ long, short *grams }
-
-func newGramPair(long, short *grams) *gramPair {
-	if long == nil && short == nil {
-		return nil
-	}
-	return &gramPair{long, short}
-}
-
-// next is the first place in s, from i on, where a long or a short text may have its gram; -1 without one.
-func (g *gramPair) next(s string, i int) int {
-	switch {
-	case g.short == nil:
-		return g.long.next(s, i)
-	case g.long == nil:
-		return g.short.next(s, i)
-	}
-	long, short := g.long, g.short
-	lbits, lshift, sbits, sshift := long.bits, long.shift&31, short.bits, short.shift&31
-	for i+8 <= len(s) {
-		x := load8(s, i)
-		for j := 0; j < 5; j++ {
-			h := uint32(x) * gramHash >> lshift
-			k := uint32(x) & 0xFFFF * gramHash >> sshift
-			if (lbits[h>>6]>>(h&63)|sbits[k>>6]>>(k&63))&1 != 0 {
-				return i + j
-			}
-			x >>= 8
-		}
-		i += 5
-	}
-	for ; i+shortGram <= len(s); i++ {
-		if short.maybe(short.gram(s[i:])) || i+longGram <= len(s) && long.maybe(long.gram(s[i:])) {
-			return i
-		}
-	}
-	return -1
-}
-
-// bytes is about what g takes.
-func (g *gramPair) bytes() int {
-	if g == nil {
-		return 0
-	}
-	return g.long.bytes() + g.short.bytes()
-}

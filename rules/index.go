@@ -18,7 +18,8 @@ type index struct {
 	regexes    int
 	entries    int // of all buckets
 	buckets    map[string]*bucket
-	other      *bucket // for event names that no rule names
+	first      []*bucket // some of them: comparing a few names is faster than a look into the map
+	other      *bucket   // for event names that no rule names
 	// safe are the tiers of each rule, see safeTiers, and ancestral whether that depends on the ancestors.
 	safe      []uint32
 	ancestral []bool
@@ -27,6 +28,7 @@ type index struct {
 
 // bucket is what an event of one name can match.
 type bucket struct {
+	name  string       // folded
 	rules []bucketRule // ascending
 	code  []instruction
 	// always are the rules without anything to look up, as indexes into rules.
@@ -70,9 +72,13 @@ type sourceIndex struct {
 	equals map[string]int32
 	// lengths are the lengths of texts in equals, modulo 64: most texts need no lookup.
 	lengths uint64
-	// last is by what follows the last backslash of a text that the source ends with, which holds one.
+	// last is by what follows the last backslash of a text that the source ends with, which holds one; lasts are
+	// the lengths of those.
 	last  map[string][]int32
-	grams *gramPair
+	lasts uint64
+	// ends are the other texts of ends that the source ends with.
+	ends  []*affixes
+	finds *finder
 }
 
 // newIndex builds the index of a set whose rules are in order and filed by name.
@@ -102,10 +108,30 @@ func newIndex(s *Set, p *plan) *index {
 	for _, n := range names {
 		x.buckets[n] = b.bucket(s.byName[n], n, true)
 	}
+	for _, n := range names[:min(len(names), fewNames)] {
+		x.first = append(x.first, x.buckets[n])
+	}
 	x.other = b.bucket(s.every, "", false)
 	x.conditions = p.conditions
 	x.regexes = int(p.regexes)
 	return x
+}
+
+// fewNames are all that an agent sends.
+const fewNames = 16
+
+// of is the bucket of the event that v is pointed at.
+func (x *index) of(v *view) *bucket {
+	name := nameField.text(v.event)
+	for _, b := range x.first {
+		if b.name == name {
+			return b
+		}
+	}
+	if b := x.buckets[v.foldedText(nameField)]; b != nil {
+		return b
+	}
+	return x.other
 }
 
 type ruleFormula struct {
@@ -150,7 +176,7 @@ func (b *indexer) reason(f *formula) string {
 
 // bucket files rules, for events of a name or, if not named, for those of names that no rule names.
 func (b *indexer) bucket(rules []int, name string, named bool) *bucket {
-	out := &bucket{base: int32(b.index.entries)}
+	out := &bucket{name: name, base: int32(b.index.entries)}
 	at := map[lookup]int32{}
 	var formulas []ruleFormula // parallel to out.rules
 	var accesses []access      // likewise
@@ -200,18 +226,23 @@ func (b *indexer) bucket(rules []int, name string, named bool) *bucket {
 	return out
 }
 
+// used are the conditions of formulas, ascending.
+func used(formulas []ruleFormula) []int32 {
+	all := map[int32]bool{}
+	for _, f := range formulas {
+		f.condition.conditions(all)
+		for _, e := range f.exceptions {
+			e.conditions(all)
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
 // known are the conditions all whose texts are looked up: they hold if and only if one is found, so the entries
 // are told.
 func (b *indexer) known(out *bucket, at map[lookup]int32, formulas []ruleFormula) map[int32]bool {
-	used := map[int32]bool{}
-	for _, f := range formulas {
-		f.condition.conditions(used)
-		for _, e := range f.exceptions {
-			e.conditions(used)
-		}
-	}
 	known := map[int32]bool{}
-	for _, id := range slices.Sorted(maps.Keys(used)) {
+	for _, id := range used(formulas) {
 		c := b.plan.conditions[id]
 		if c.kind != testTexts || c.source.form == formWritten || c.source.every {
 			continue
@@ -290,7 +321,7 @@ func newSources(at map[lookup]int32) []sourceIndex {
 			n++
 		}
 		x := sourceIndex{source: all[0].source}
-		var long, short []gramText
+		var find, ends []gramText
 		for _, l := range all[:n] {
 			e := at[l]
 			slash := strings.LastIndexByte(l.text, '\\')
@@ -306,13 +337,14 @@ func newSources(at map[lookup]int32) []sourceIndex {
 					x.last = map[string][]int32{}
 				}
 				x.last[l.text[slash+1:]] = append(x.last[l.text[slash+1:]], e)
-			case len(l.text) >= longGram:
-				long = append(long, gramText{text: l.text, op: l.op, id: e})
+				x.lasts |= 1 << ((len(l.text) - slash) % 64)
+			case l.op == opEnds && len(l.text) >= shortEnd:
+				ends = append(ends, gramText{text: l.text, id: e})
 			default:
-				short = append(short, gramText{text: l.text, op: l.op, id: e})
+				find = append(find, gramText{text: l.text, op: l.op, id: e})
 			}
 		}
-		x.grams = newGramPair(newGrams(longGram, long), newGrams(shortGram, short))
+		x.ends, x.finds = newEnds(ends), newFinder(find)
 		out = append(out, x)
 		all = all[n:]
 	}

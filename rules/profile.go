@@ -100,7 +100,7 @@ func (x *index) bytes() int64 {
 	n := 0
 	text := func(s string) { n += 16 + len(s) }
 	for _, c := range x.conditions {
-		n += 200 + c.grams.bytes()
+		n += 200 + c.finds.bytes() + c.affixes.bytes()
 		text(c.key)
 		for _, t := range c.texts {
 			text(t)
@@ -123,7 +123,10 @@ func (x *index) bytes() int64 {
 		}
 		for i := range b.sources {
 			s := &b.sources[i]
-			n += 40*len(s.equals) + 72*len(s.last) + s.grams.bytes() + 8*pointer
+			n += 40*len(s.equals) + 72*len(s.last) + s.finds.bytes() + 8*pointer
+			for _, a := range s.ends {
+				n += a.bytes()
+			}
 		}
 	}
 	return int64(n)
