@@ -140,8 +140,9 @@ func newGrams(texts []gramText) *grams {
 	slices.SortStableFunc(entered, func(a, b gramText) int { return cmp.Compare(gramOf(&a), gramOf(&b)) })
 	g.texts = entered
 	if g.size == longGram {
-		// 32 bits for each gram, and the bitmap of a few is a cache line or two.
+		// 32 bits for each gram, and four times as many where that still is a few kilobytes.
 		log := max(bits.Len(uint(len(used)*32-1)), 9)
+		log = max(log, min(log+2, 15))
 		g.bits, g.shift = make([]uint64, 1<<(log-6)), uint(32-log)
 	} else {
 		g.bits = make([]uint64, 1<<(8*shortGram-6)) // a bit for each there is
