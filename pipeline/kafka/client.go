@@ -61,7 +61,7 @@ func connect(cfg Config) (*client, error) {
 			SASLMechanism: mechanism,
 		},
 	}
-	c.client = &kafka.Client{Addr: kafka.TCP(cfg.Brokers...), Timeout: requestTimeout, Transport: c.transport}
+	c.client = &kafka.Client{Addr: kafka.TCP(cfg.Brokers...), Timeout: requestTimeout, Transport: newCoordinated(c.transport)}
 	return c, nil
 }
 

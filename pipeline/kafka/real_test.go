@@ -246,3 +246,17 @@ func TestRealFrozenMember(t *testing.T) {
 		t.Errorf("%d duplicates", duplicates)
 	}
 }
+
+func TestRealHeartbeat(t *testing.T) {
+	c := real(t, 1)
+	cl, err := connect(c.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.close()
+	// A new cluster makes the topic of its groups first.
+	err = retry(t.Context(), lostOrFenced, func(error) {}, func() error { return cl.heartbeat(t.Context(), 1, "nobody") })
+	if !isAny(err, kafka.UnknownMemberId) {
+		t.Errorf("a heartbeat of a stranger: %v", err)
+	}
+}

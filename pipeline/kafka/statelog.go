@@ -76,15 +76,7 @@ func (s *stateLog) Owned(ctx context.Context) error {
 		if err := s.g.offsets.alive(); err != nil {
 			return err
 		}
-		sent := sinceStart()
-		res, err := s.g.m.client.client.Heartbeat(ctx, &kafka.HeartbeatRequest{GroupID: s.g.m.cfg.Group, GenerationID: s.g.gen.ID, MemberID: s.g.gen.MemberID})
-		if err == nil {
-			err = res.Error
-		}
-		if err == nil {
-			s.g.m.client.heard.at(sent)
-		}
-		return err
+		return s.g.m.client.heartbeat(ctx, s.g.gen.ID, s.g.gen.MemberID)
 	})
 	if isAny(err, kafka.RebalanceInProgress) {
 		return fmt.Errorf("%w: %w", errLost, err)
@@ -174,6 +166,7 @@ func (s *stateLog) Publish(ctx context.Context, b *pipeline.Batch, inside bool) 
 	ctx, done := s.within(ctx)
 	defer done()
 	if inside {
+		s.txn.needs(s.log.Topic, s.log.Partition) // so that the coordinator is told of everything at once
 		return s.told(s.inside.publish(ctx, b))
 	}
 	return s.told(s.outside.publish(ctx, b))
