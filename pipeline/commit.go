@@ -37,6 +37,7 @@ type flight struct {
 	saved counts       // as of the batch's end
 	bound *bound
 	tally *tally
+	acked time.Time  // when Commit returned; set before done is
 	done  chan error // closed without a value when Commit did not return
 }
 
@@ -58,12 +59,17 @@ func (p *Partition) commit(ctx context.Context, out Committer) error {
 	p.state.Seal()
 	p.flight, p.batch, p.spare = f, p.spare, nil
 	if !p.ahead {
-		f.done <- out.Commit(ctx, &b.Batch)
+		err := out.Commit(ctx, &b.Batch)
+		f.acked = p.engine.now()
+		f.done <- err
 		return p.land(true)
 	}
 	go func() {
 		defer close(f.done)
-		f.done <- out.Commit(ctx, &b.Batch)
+		begun := time.Now() // the engine's clock is for the partition's goroutine, which may be slow to see the outcome
+		err := out.Commit(ctx, &b.Batch)
+		f.acked = f.start.Add(time.Since(begun))
+		f.done <- err
 	}()
 	return nil
 }
@@ -79,7 +85,14 @@ func (p *Partition) land(wait bool) error {
 	var err error
 	answered := true
 	if wait {
+		turn := p.computes
+		if turn {
+			p.pass()
+		}
 		err, answered = <-f.done
+		if turn {
+			p.take()
+		}
 	} else {
 		select {
 		case err, answered = <-f.done:
@@ -98,7 +111,7 @@ func (p *Partition) land(wait bool) error {
 		}
 		p.next = f.b.Next
 		p.saved = f.saved
-		p.afterCommit(f, p.engine.now())
+		p.afterCommit(f)
 		f.b.reset()
 		p.spare = f.b
 		return nil
@@ -122,12 +135,12 @@ func (p *Partition) rewind() {
 }
 
 // afterCommit publishes what the batch counted: counters become visible once what they count is durable.
-func (p *Partition) afterCommit(f *flight, acked time.Time) {
+func (p *Partition) afterCommit(f *flight) {
 	f.saved.Committed++
 	p.counts.Committed++
 	p.engine.publish(p, f)
-	p.meters.commit(f.start, acked)
+	p.meters.commit(f.start, f.acked)
 	if p.live {
-		p.meters.latency(&f.b.Batch, acked)
+		p.meters.latency(&f.b.Batch, f.acked)
 	}
 }

@@ -8,6 +8,7 @@ package pipeline
 import (
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sort"
 	"strconv"
 	"sync"
@@ -27,6 +28,8 @@ type Engine struct {
 	set     atomic.Pointer[rules.Set]
 	// Values of headers, shared by all outputs and never written.
 	version, shadow []byte
+	// turns has room for as many partitions as may compute at once, see Partition.turn.
+	turns chan struct{}
 
 	mu      sync.Mutex
 	totals  Counters                // guarded by mu
@@ -42,6 +45,7 @@ func New(cfg Config, set *rules.Set, m *Metrics) *Engine {
 		cfg: cfg, metrics: m, log: cfg.Log, now: cfg.Clock,
 		version: []byte(cfg.EngineVersion), shadow: []byte("shadow"),
 		running: make(map[*Partition]struct{}),
+		turns:   make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)

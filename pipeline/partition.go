@@ -68,6 +68,7 @@ type Partition struct {
 	dead     bool
 	live     bool // in Run: latency is measured
 	ahead    bool // in Run: the next batch begins while the last one commits
+	computes bool // has a turn, see turn
 	restored bool // the state came from a changelog
 	stage    Stage
 	look     Look
@@ -115,7 +116,7 @@ func (p *Partition) Run(ctx context.Context, src Source, out Committer) error {
 	for {
 		f, err := src.Next(ctx)
 		if err == nil {
-			err = p.step(ctx, drain, f, out)
+			err = p.turn(ctx, drain, f, out)
 		}
 		if err == nil {
 			continue
@@ -135,6 +136,25 @@ func (p *Partition) Run(ctx context.Context, src Source, out Committer) error {
 		}
 		return fmt.Errorf("read %s/%d at offset %d: %w", p.tp.Topic, p.tp.Partition, p.position, err)
 	}
+}
+
+// turn is a step in Run. No more partitions compute at once than there are processors, and a partition that waits for
+// its commit does not count. Else, with many partitions behind, a commit's goroutines would stand in line behind all of
+// them at each of its requests, some milliseconds each, and take seconds.
+func (p *Partition) turn(ctx, commitCtx context.Context, f Fetch, out Committer) error {
+	p.take()
+	defer p.pass()
+	return p.step(ctx, commitCtx, f, out)
+}
+
+func (p *Partition) take() {
+	p.engine.turns <- struct{}{}
+	p.computes = true
+}
+
+func (p *Partition) pass() {
+	p.computes = false
+	<-p.engine.turns
 }
 
 // Step processes one fetch into the current batch, and commits the batch when it is due: by records, by
