@@ -84,6 +84,7 @@ func (c *Committer) transaction(ctx context.Context, b *pipeline.Batch, m *Marke
 		if gone, err = c.tombstones(ctx); err != nil {
 			return 0, err
 		}
+		m.Producer = c.producer
 	}
 	if err := c.Log.Publish(ctx, b, c.Inside); err != nil {
 		return 0, err
@@ -112,7 +113,18 @@ func (c *Committer) transaction(ctx context.Context, b *pipeline.Batch, m *Marke
 
 // tombstones are for every key that the changelog holds: the state was thrown away, and what it was is known
 // there only. It reads the partition, which is rare: the engine failed on a record, or an operator moved back.
+//
+// The answer to EndTxn comes before the transaction has ended in every partition: our own last commit may not be there
+// for readers yet. Init waits for it.
 func (c *Committer) tombstones(ctx context.Context) ([]Record, error) {
+	if err := c.Log.Owned(ctx); err != nil {
+		return nil, err
+	}
+	producer, err := c.Log.Init(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.producer = producer
 	first, end, err := c.Log.Bounds(ctx)
 	if err != nil {
 		return nil, err

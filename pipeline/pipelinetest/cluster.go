@@ -15,7 +15,8 @@ import (
 // Cluster is a broker of transactions in memory: the input log of one partition, its changelog, what was
 // published, the group's offset and generation, and the state of the one transactional id. It keeps what Kafka
 // promises: a transaction is visible as a whole or not at all, one epoch may write, one generation may commit
-// offsets, a position counts the ends of transactions too, and the log may be compacted. Safe for concurrent use.
+// offsets, a position counts the ends of transactions too, and the log may be compacted. And what it does not: the answer
+// to EndTxn comes before readers see what it committed. Safe for concurrent use.
 type Cluster struct {
 	mu     sync.Mutex
 	broker *Broker // the input log only
@@ -25,6 +26,7 @@ type Cluster struct {
 	outputs    []published
 	epoch      int16
 	open       *txn
+	ending     *txn // committed, but its end has not reached the changelog: until somebody asks for the next
 	generation int
 	offset     int64 // the group's; -1: none
 	metadata   string
@@ -89,7 +91,7 @@ func (c *Cluster) Offset() (int64, string) {
 func (c *Cluster) LoseChangelog() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.log, c.end = nil, 0
+	c.log, c.end, c.ending = nil, 0, nil
 }
 
 // Compact keeps of each key the last committed record, and tombstones only when tombstones is set. What belongs
@@ -117,8 +119,10 @@ func (c *Cluster) Compact(tombstones bool) {
 
 // stable is where read_committed ends.
 func (c *Cluster) stable() int64 {
-	if c.open != nil && c.open.first >= 0 {
-		return c.open.first
+	for _, t := range []*txn{c.ending, c.open} {
+		if t != nil && t.first >= 0 {
+			return t.first
+		}
 	}
 	return c.end
 }
@@ -216,6 +220,7 @@ func (n *Conn) Init(ctx context.Context) (changelog.Producer, error) {
 	c := n.Cluster
 	err := n.do(ctx, OpInit, func() error {
 		c.finish("aborted")
+		c.ending = nil
 		c.epoch++
 		n.epoch = c.epoch
 		return nil
@@ -309,6 +314,7 @@ func (n *Conn) transaction() (*txn, error) {
 		return nil, errFenced
 	}
 	if c.open == nil {
+		c.ending = nil
 		c.open = &txn{state: "open", first: -1, offset: -1}
 	}
 	return c.open, nil
@@ -398,6 +404,7 @@ func (n *Conn) End(ctx context.Context) error {
 		if c.open == nil {
 			return errors.New("there is no transaction")
 		}
+		c.ending = c.open
 		c.finish("committed")
 		return nil
 	})
