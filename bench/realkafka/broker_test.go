@@ -26,6 +26,8 @@ type broker struct {
 	cmd  *exec.Cmd
 
 	properties []string
+
+	nodes int // of the cluster, when they are several: topics have so many replicas
 }
 
 func (b *broker) addr() string { return "127.0.0.1:" + b.port }
@@ -69,7 +71,7 @@ func (b *broker) answers() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	resp, err := kmsg.NewPtrMetadataRequest().RequestWith(ctx, cl)
-	return err == nil && len(resp.Brokers) == 1
+	return err == nil && len(resp.Brokers) >= b.nodes && len(resp.Brokers) > 0
 }
 
 func (b *broker) stop() {

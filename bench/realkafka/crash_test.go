@@ -48,7 +48,7 @@ func TestFailureTable(t *testing.T) {
 	add(true, "restore/after", func(x *trial) { x.restore(true) })
 	for name, f := range map[string]func(*trial){
 		"foreign commit": (*trial).foreign, "moved forwards": (*trial).forwards,
-		"expired": (*trial).expired, "too large": (*trial).tooLarge,
+		"expired": (*trial).expired, "state lost": (*trial).stateLost, "too large": (*trial).tooLarge,
 	} {
 		add(true, name, f)
 	}

@@ -127,9 +127,15 @@ func (e *engine) replayed() []signal {
 
 func (e *engine) replay(recording string) []signal {
 	e.t.Helper()
+	return parse(e.t, e.call("replay", "--config", e.config, "--format", "record", recording))
+}
+
+// parse reads signals as a replay writes them, partition after partition.
+func parse(t *testing.T, text string) []signal {
+	t.Helper()
 	byPartition := map[int32][]signal{}
 	last := int32(-1)
-	for text := range strings.Lines(e.call("replay", "--config", e.config, "--format", "record", recording)) {
+	for text := range strings.Lines(text) {
 		var line struct {
 			Key       string          `json:"key"`
 			Partition int32           `json:"partition"`
@@ -137,7 +143,7 @@ func (e *engine) replay(recording string) []signal {
 			Headers   map[string]string
 		}
 		if err := json.Unmarshal([]byte(text), &line); err != nil {
-			e.t.Fatal(err)
+			t.Fatal(err)
 		}
 		last = max(last, line.Partition)
 		byPartition[line.Partition] = append(byPartition[line.Partition],

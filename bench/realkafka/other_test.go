@@ -7,11 +7,19 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"spoor/pipeline"
+	"spoor/pipeline/file"
+	"spoor/pipeline/kafka"
+	"spoor/rules"
+	"spoor/rules/policy"
 )
 
 // foreign is another program that commits under the partitions' transactional ids while a commit of ours is in doubt.
@@ -106,12 +114,18 @@ func (x *trial) forwards() {
 	compare(x.t, published, x.e.replay(recording))
 }
 
-// expired is a group that was idle for so long that the coordinator forgot its transactional ids.
-func (x *trial) expired() {
+// own gives the group an input of its own.
+func (x *trial) own(events int) {
+	x.t.Helper()
 	x.input = x.group + ".in"
 	x.createTopic(x.input, labPartitions)
-	x.more(x.input, 31, 2_000)
+	x.more(x.input, 31, events)
 	x.configure("")
+}
+
+// expired is a group that was idle for so long that the coordinator forgot its transactional ids.
+func (x *trial) expired() {
+	x.own(2_000)
 	m := x.run()
 	x.finished()
 	time.Sleep(11 * time.Second)
@@ -124,6 +138,57 @@ func (x *trial) expired() {
 	published := x.signals(x.out())
 	once(x.t, published)
 	compare(x.t, published, x.e.replayed())
+}
+
+// stateLost is an engine that fails on a record when the state may be half changed. It is one of this process, as the
+// built one does not fail; a built one goes on from what it left in the changelog.
+func (x *trial) stateLost() {
+	x.own(3_000)
+	p, diags := policy.LoadFS(os.DirFS("testdata"))
+	if p == nil {
+		x.t.Fatal(diags)
+	}
+	set, diags := rules.Compile(p)
+	if set == nil {
+		x.t.Fatal(diags)
+	}
+	cfg := pipeline.DefaultConfig()
+	cfg.State.MaxNodes, cfg.CommitRecords, cfg.CommitInterval = labNodes, 100, 50*time.Millisecond
+	cfg.Probe = func(l *pipeline.Look) {
+		if l.Stage == pipeline.StageEnrich && l.Offset == 500 {
+			panic("half way")
+		}
+	}
+	cluster := kafka.DefaultConfig()
+	cluster.Brokers, cluster.Group, cluster.Input, cluster.Output, cluster.Reject = []string{x.addr()}, x.group, x.input, x.out(), x.rejects()
+	cluster.Changelog, cluster.Delivery = true, "exactly_once"
+	cluster.SessionTimeout, cluster.HeartbeatInterval = 6*time.Second, 500*time.Millisecond
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() {
+		ended <- kafka.Run(ctx, cluster, pipeline.New(cfg, set, pipeline.NewMetrics(prometheus.NewRegistry())), slog.New(slog.DiscardHandler))
+	}()
+	x.finished()
+	cancel()
+	if err := <-ended; err != nil {
+		x.t.Fatal(err)
+	}
+	if n := len(x.readCommitted(x.rejects())); n != labPartitions {
+		x.t.Errorf("it failed on %d records", n)
+	}
+	x.more(x.input, 32, 2_000)
+	x.run()
+	x.finished()
+	x.drain()
+
+	var want strings.Builder
+	sink := file.NewSink(file.SinkConfig{Signals: &want, Records: true})
+	if _, err := file.Replay(context.Background(), pipeline.New(cfg, set, nil), []string{x.e.recorded("all.ndjson")}, file.Options{}, sink); err != nil {
+		x.t.Fatal(err)
+	}
+	published := x.signals(x.out())
+	once(x.t, published)
+	compare(x.t, published, parse(x.t, want.String()))
 }
 
 // tooLarge lowers what the output topic takes: the signals beyond it are rejects, in the same transaction.

@@ -5,7 +5,9 @@
 #
 # DIR keeps the data and the log; starting again with the same DIR goes on with the same data. PORT is the
 # client listener's (default 19092); the next one is the controller's. Further arguments are broker
-# properties, for example offsets.topic.num.partitions=8. Needs Java 17 and mvn; the first start fetches the
+# properties, for example offsets.topic.num.partitions=8, and the last of a name counts. KAFKA_CLUSTER_ID, given to
+# several, makes them one cluster: those beside the first get node.id, process.roles=broker, listeners and
+# controller.quorum.voters as properties. Needs Java 17 and mvn; the first start fetches the
 # broker's jars into Maven's repository. This process becomes the broker: SIGTERM or Ctrl-C stops it cleanly.
 # It takes clients some seconds after the start.
 set -euo pipefail
@@ -46,7 +48,7 @@ done
 heap=${KAFKA_HEAP:-512m}
 java=(java -Xmx"$heap" -XX:+UseSerialGC -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$(cat "$dir/classpath")")
 if [ ! -f "$dir/data/meta.properties" ]; then
-  id=$("${java[@]}" kafka.tools.StorageTool random-uuid 2>/dev/null | tail -1)
+  id=${KAFKA_CLUSTER_ID:-$("${java[@]}" kafka.tools.StorageTool random-uuid 2>/dev/null | tail -1)}
   "${java[@]}" kafka.tools.StorageTool format -t "$id" -c "$dir/server.properties" >>"$dir/log" 2>&1
 fi
 

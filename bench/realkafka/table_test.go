@@ -28,6 +28,7 @@ type lab struct {
 const (
 	labPartitions = 3
 	labEvents     = 6_000
+	labNodes      = 300 // processes remembered by a partition
 )
 
 func startLab(t *testing.T) *lab {
@@ -81,7 +82,7 @@ func (x *trial) configure(kafka string) {
 	yaml := survivorConfig(x.broker, x.group, x.out(), x.delivery)
 	yaml = strings.Replace(yaml, "  group:", fmt.Sprintf("  client_id: %s\n  reject: %s\n  compression: none\n%s  group:", x.group, x.rejects(), kafka), 1)
 	yaml = strings.Replace(yaml, "input: events", "input: "+x.input, 1)
-	yaml = strings.Replace(yaml, "changelog: on", "changelog: on, max_nodes: 300", 1)
+	yaml = strings.Replace(yaml, "changelog: on", fmt.Sprintf("changelog: on, max_nodes: %d", labNodes), 1)
 	x.e = newEngine(x.t, x.lab.bin, yaml+"commit_interval: 50ms\ncommit_records: 100\n")
 }
 
@@ -132,6 +133,7 @@ func (x *trial) takenOver(inits int64) {
 // remembered is what the changelog says: the hosts with their processes, and the position that this is of.
 func (x *trial) remembered() string {
 	x.t.Helper()
+	x.readCommitted(x.changelog()) // the last transaction may not have ended there yet
 	var s strings.Builder
 	s.WriteString(x.e.call("state", "ls", "--config", x.e.config))
 	for line := range strings.Lines(x.e.call("state", "stats", "--config", x.e.config)) {
