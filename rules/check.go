@@ -21,6 +21,7 @@ type inspector struct {
 	steps  int  // nodes checked in all, the arguments of macros once more for each use
 	over   bool // too large was reported
 	calls  []expansion
+	alone  bool       // a macro is checked by itself
 	inside []*closure // closures that run for each event, outermost first
 }
 
@@ -31,7 +32,7 @@ type expansion struct {
 }
 
 // check checks an expression that has to be true or false. Nil means that there were faults.
-func (c *compiler) check(src *source, tree ast.Node, in *names) *term {
+func (c *compiler) check(tree ast.Node, in *names) *term {
 	before := c.errors
 	k := &inspector{c: c, names: in}
 	t := k.term(tree, nil)
@@ -51,7 +52,7 @@ func (c *compiler) checkMacro(m *macro) {
 		return
 	}
 	before := c.errors
-	k := &inspector{c: c, names: m.names}
+	k := &inspector{c: c, names: m.names, alone: true}
 	var s *scope
 	for _, p := range m.Params {
 		s = &scope{up: s, name: p.Value, unknown: true}
@@ -101,7 +102,7 @@ func (k *inspector) fault(loc file.Location, code, message, hint string) *term {
 		d.Notes = append(d.Notes, policy.Note{Span: k.c.pos.span(at), Message: "macro `" + k.calls[i].m.ID.Value + "` expanded in " + owner})
 	}
 	k.c.add(d)
-	if len(k.calls) == 0 {
+	if k.alone && len(k.calls) == 0 {
 		k.c.told[d.Span] = true
 	}
 	return k.bad(loc)

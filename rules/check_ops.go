@@ -82,31 +82,77 @@ func (k *inspector) operand(n ast.Node, s *scope) (t *term, exact bool) {
 	return &out, true
 }
 
-// junction is and, or. A chain of one operator becomes one term.
+// junction is and, or. A chain of one operator becomes one term. expr's parser hangs it up by its last operand, so
+// it is walked down and its operands are checked on the way back: one by one, joining them would take the square of
+// their number.
 func (k *inspector) junction(o op, name string, n *ast.BinaryNode, s *scope) *term {
-	t := &term{op: o, typ: typBool, loc: n.Location()}
-	bad := false
-	for _, side := range []ast.Node{n.Left, n.Right} {
-		a := k.term(side, s)
-		if a.op == opBad {
-			bad = true
-			continue
+	loc := n.Location()
+	chain := []*ast.BinaryNode{n}
+	var first *term
+	for first == nil {
+		left := chain[len(chain)-1].Left
+		b, ok := left.(*ast.BinaryNode)
+		switch {
+		case !ok || junctionOf(b.Operator) != o:
+			first = k.term(left, s)
+		case !k.count(1, b.Location()):
+			first = k.bad(b.Location())
+		default:
+			chain = append(chain, b)
 		}
-		if a.typ != typBool {
+	}
+	operands := make([]*term, 0, len(chain)+1)
+	bad, constant := false, false
+	for i := len(chain); i >= 0; i-- {
+		a := first
+		if i < len(chain) {
+			a = k.term(chain[i].Right, s)
+		}
+		switch {
+		case a.op == opBad:
+			bad = true
+		case a.typ != typBool:
 			k.fault(k.at(a), codeType, "`"+name+"` takes conditions, not "+describe(a), "compare it: "+comparison(a))
 			bad = true
-			continue
 		}
+		constant = constant || a.op == opConst
+		operands = append(operands, a)
+	}
+	if bad {
+		return k.bad(loc)
+	}
+	if !constant {
+		return k.join(o, operands, loc)
+	}
+	t := operands[0] // what is constant disappears where it stands
+	for i, a := range operands[1:] {
+		t = k.join(o, []*term{t, a}, chain[len(chain)-1-i].Location())
+	}
+	return t
+}
+
+// join is the and, or the or, of operands, those of operands that are one themselves taken in.
+func (k *inspector) join(o op, operands []*term, loc file.Location) *term {
+	t := &term{op: o, typ: typBool, loc: loc, args: make([]*term, 0, len(operands))}
+	for _, a := range operands {
 		if a.op == o && !a.each && a.use.To == 0 {
 			t.args = append(t.args, a.args...)
 		} else {
 			t.args = append(t.args, a)
 		}
 	}
-	if bad {
-		return k.bad(t.loc)
-	}
 	return k.done(t)
+}
+
+// junctionOf is the and, or the or, that an operator is; opBad when it is neither.
+func junctionOf(operator string) op {
+	switch operator {
+	case "and", "&&":
+		return opAnd
+	case "or", "||":
+		return opOr
+	}
+	return opBad
 }
 
 // compare is a comparison of two checked operands.

@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/expr-lang/expr/conf"
@@ -10,35 +9,41 @@ import (
 	"spoor/rules/policy"
 )
 
-// compiler is the state of one Compile.
+// compiler is the state of one Compile, or of one goroutine that compiles rules in it: what stands first is shared
+// and constant by then, the rest is its own.
 type compiler struct {
-	set    *policy.Set
-	pos    positions
-	names  map[*policy.Policy]*names
-	macros []*macro
+	set     *policy.Set
+	pos     positions
+	names   map[*policy.Policy]*names
+	macros  []*macro
+	told    map[policy.Span]bool // places of faults of macros as they stand, nothing expanded
+	regexes *regexes
 
 	diagnostics policy.Diagnostics
-	reported    map[string]bool
-	told        map[policy.Span]bool // places of faults of expressions as they stand, nothing expanded
+	reported    map[reportedKey]bool
 	errors      int
 
 	parseConfig, authorConfig, programConfig, valueConfig *conf.Config
-	regexes                                               *regexes
+}
+
+// reportedKey is what tells diagnostics apart.
+type reportedKey struct {
+	at            policy.Span
+	code, message string
+}
+
+// own is c with nothing reported, for another goroutine.
+func (c *compiler) own() *compiler {
+	out := *c
+	out.diagnostics, out.reported, out.errors = nil, map[reportedKey]bool{}, 0
+	out.parseConfig, out.authorConfig, out.programConfig, out.valueConfig = newParseConfig(), newAuthorConfig(), newProgramConfig(), newValueConfig()
+	return &out
 }
 
 // Compile checks and compiles every rule of set. It returns every fault of every expression, sorted; the
 // Set is nil when one of them is an error, or set itself was loaded with one.
 func Compile(set *policy.Set) (*Set, policy.Diagnostics) {
-	c := &compiler{
-		set:           set,
-		reported:      map[string]bool{},
-		told:          map[policy.Span]bool{},
-		parseConfig:   newParseConfig(),
-		authorConfig:  newAuthorConfig(),
-		programConfig: newProgramConfig(),
-		valueConfig:   newValueConfig(),
-		regexes:       &regexes{by: map[regexKey]*compiledRegex{}},
-	}
+	c := (&compiler{set: set, told: map[policy.Span]bool{}, regexes: &regexes{by: map[regexKey]*compiledRegex{}}}).own()
 	var out *Set
 	var start policy.Span
 	if len(set.Policies) > 0 {
@@ -64,100 +69,32 @@ func (c *compiler) compile() *Set {
 		c.guard(m.ID.Span, "macro `"+m.ID.Value+"`", func() { c.checkMacro(m) })
 	}
 	s := &Set{hash: set.Hash}
+	jobs := c.rules()
 	var lintRules []lintRule
-	for _, p := range set.Policies {
-		s.tests = append(s.tests, p.Tests...)
-		for i := range p.Rules {
-			r := &p.Rules[i]
-			var compiled compiledRule
-			var l lintRule
-			ok := false
-			c.guard(r.ID.Span, "rule `"+r.ID.Value+"`", func() { compiled, l, ok = c.rule(r) })
-			if !ok || r.Disabled {
-				continue
-			}
-			s.compiled = append(s.compiled, compiled)
-			if r.ID.Span.Line > 0 { // else its id could not be read, and that is reported
-				lintRules = append(lintRules, l)
-			}
+	for i := range jobs {
+		j := &jobs[i]
+		for _, d := range j.diagnostics {
+			c.add(d)
+		}
+		if !j.ok || j.rule.Disabled {
+			continue
+		}
+		s.compiled = append(s.compiled, j.compiled)
+		if j.linted() {
+			lintRules = append(lintRules, j.lint)
 		}
 	}
+	for _, p := range set.Policies {
+		s.tests = append(s.tests, p.Tests...)
+	}
 	plan := newPlan()
-	lint(set, lintRules, plan, &c.pos, c.add)
+	newLinter(&c.pos, c.add).set(set, lintRules, plan)
 	if c.errors > 0 || set.Broken {
 		return nil
 	}
 	s.pos = c.pos
 	s.finish(plan)
 	return s
-}
-
-// rule compiles one rule. Those that are disabled are checked all the same.
-func (c *compiler) rule(r *policy.Rule) (compiledRule, lintRule, bool) {
-	out := compiledRule{rule: newRule(r)}
-	l := lintRule{rule: r}
-	owner := "rule " + r.ID.Value
-	ok := true
-	t := c.expression(r.Expression, owner)
-	if t == nil {
-		ok = false
-	} else {
-		l.condition = t
-		out.code, ok = c.code(t)
-	}
-	for i := range r.Exceptions {
-		x := &r.Exceptions[i]
-		e := c.expression(x.Expression, "exception "+x.Name.Value+" of "+owner)
-		if e == nil {
-			ok = false
-			continue
-		}
-		l.exceptions = append(l.exceptions, lintException{x, e})
-		code, good := c.code(e)
-		ok = ok && good
-		out.exceptions = append(out.exceptions, code)
-	}
-	c.limiterFields(r)
-	if !ok {
-		return out, l, false
-	}
-	l.cond = out.code.cond
-	holds, _ := out.code.cond.eventNames()
-	if !holds.but {
-		out.rule.Events = append([]string{}, sortedKeys(holds.names)...)
-		l.events = out.rule.Events
-	} else if len(holds.names) == 0 && !r.Disabled {
-		c.add(c.diagnostic(c.pos.widen(t.ext), policy.Warning, codeNoEventName, "nothing restricts the event's name, so rule `"+r.ID.Value+"` is evaluated for every event", "begin with evt.name == \"exec\" or evt.name in [...]"))
-	}
-	return out, l, true
-}
-
-// limiterFields checks that the fields of limiter_token can be read.
-func (c *compiler) limiterFields(r *policy.Rule) {
-	for _, name := range r.LimiterToken {
-		if f := fieldByPath[name.Value]; f != nil && f.kind != kindList {
-			continue
-		}
-		hint := "name a field such as process.executable.path"
-		if near := policy.Suggest(name.Value, sortedKeys(fieldByPath)); near != "" {
-			hint = "did you mean `" + near + "`?"
-		}
-		c.reportSpan(name.Span, codeUnknownField, "`"+name.Value+"` is no field with a value", hint)
-	}
-}
-
-// expression parses and checks one expression; nil after reporting its faults.
-func (c *compiler) expression(x policy.Expr, owner string) *term {
-	if x.Scope == nil {
-		return nil // it could not be read, and that is reported
-	}
-	src := c.pos.add(x, owner)
-	in := c.names[x.Scope]
-	tree := c.parse(src)
-	if tree == nil {
-		return nil
-	}
-	return c.check(src, tree, in)
 }
 
 // code compiles a checked condition: the whole of it, which defines the answer, and its leaves.
@@ -212,7 +149,7 @@ func (c *compiler) add(d policy.Diagnostic) {
 	if d.Level == policy.Error {
 		c.errors++
 	}
-	key := fmt.Sprintf("%v %s %s", d.Span, d.Code, d.Message)
+	key := reportedKey{d.Span, d.Code, d.Message}
 	if !c.reported[key] {
 		c.reported[key] = true
 		c.diagnostics = append(c.diagnostics, d)

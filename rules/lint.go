@@ -55,6 +55,7 @@ type lintRule struct {
 	exceptions []lintException
 	cond       *Cond
 	events     []string // its event names; empty means every name
+	never      bool     // it was found to match no event
 }
 
 // lintException is one of its exceptions.
@@ -63,11 +64,10 @@ type lintException struct {
 	condition *term
 }
 
-// linter collects warnings. It is used by one goroutine, for one set.
+// linter collects warnings. It is used by one goroutine.
 type linter struct {
-	pos   *positions
-	rule  *policy.Rule // under examination, or nil
-	index *indexer     // for what can be looked up
+	pos  *positions
+	rule *policy.Rule // under examination, or nil
 	// tests are the comparisons with constants of the rule, and what is none, with nil.
 	tests map[*term]*constantTest
 	// blamed is what blame has seen of a rule or exception.
@@ -75,29 +75,37 @@ type linter struct {
 	warn   func(at policy.Span, code, message, hint string, notes ...policy.Note)
 }
 
-// lint warns about set, whose enabled rules without faults are given. positions hold the sources of all
-// expressions, those of disabled and faulty rules too.
-func lint(set *policy.Set, rules []lintRule, plan *plan, pos *positions, report func(policy.Diagnostic)) {
-	l := &linter{pos: pos, index: newIndexer(plan), tests: map[*term]*constantTest{}, warn: func(at policy.Span, code, message, hint string, notes ...policy.Note) {
+// newLinter returns a linter of expressions that stand in pos.
+func newLinter(pos *positions, report func(policy.Diagnostic)) *linter {
+	return &linter{pos: pos, tests: map[*term]*constantTest{}, warn: func(at policy.Span, code, message, hint string, notes ...policy.Note) {
 		report(policy.Diagnostic{Span: at, Level: policy.Warning, Code: code, Message: message, Hint: hint, Notes: notes})
 	}}
+}
+
+// alone warns about an enabled rule without faults, as far as the rule itself goes.
+func (l *linter) alone(r *lintRule) {
+	l.rule = r.rule
+	clear(l.tests)
+	l.terms(r.condition)
+	for _, x := range r.exceptions {
+		l.terms(x.condition)
+	}
+	r.never = l.neverMatches(r)
+	l.unknown(r)
+}
+
+// set warns about what set holds beside its rules, and about its enabled rules without faults, which were looked at
+// alone before.
+func (l *linter) set(set *policy.Set, rules []lintRule, plan *plan) {
 	if !set.Broken { // else what would use or test something may be what could not be read
 		l.unused(set)
 		l.untested(set, rules)
 	}
 	l.duplicates(set)
+	index := newIndexer(plan)
 	for i := range rules {
-		r := &rules[i]
-		l.rule = r.rule
-		clear(l.tests)
-		l.terms(r.condition)
-		never := l.neverMatches(r)
-		l.unknown(r)
-		if !never {
-			l.expensive(r)
-		}
-		for _, x := range r.exceptions {
-			l.terms(x.condition)
+		if r := &rules[i]; !r.never {
+			l.expensive(r, index)
 		}
 	}
 }
@@ -145,10 +153,14 @@ func (l *linter) extent(t *term) file.Location { return l.pos.widen(t.ext) }
 func (l *linter) used() map[*policy.Policy]map[string]bool {
 	used := map[*policy.Policy]map[string]bool{}
 	for _, s := range l.pos.sources {
-		names := used[s.expr.Scope]
+		p := s.expr.Scope
+		if p == nil || len(p.Lists)+len(p.Macros) == 0 {
+			continue // nothing is asked
+		}
+		names := used[p]
 		if names == nil {
 			names = map[string]bool{}
-			used[s.expr.Scope] = names
+			used[p] = names
 		}
 		tokens := s.lex()
 		if tokens == nil { // a fault: whatever looks like a name is one

@@ -4,8 +4,8 @@ import "fmt"
 
 // expensive reports a rule for which the index has nothing to look up: it is evaluated for every event of its
 // name, however many there are.
-func (l *linter) expensive(r *lintRule) {
-	why := l.index.unindexed(r.cond, r.events)
+func (l *linter) expensive(r *lintRule, index *indexer) {
+	why := index.unindexed(r.cond, r.events)
 	if why == "" {
 		return
 	}

@@ -55,6 +55,11 @@ func (c *compiler) parse(src *source) ast.Node {
 
 // tooDeep finds what would take expr's parser deep into recursion.
 func (s *source) tooDeep() (at file.Location, deep bool) {
+	// Few expressions have that many brackets and signs at all, wherever they stand; the others need not be cut into
+	// tokens for it.
+	if s.count("([{") <= maxDepth && s.count("!-+?")+strings.Count(s.expr.Text, "not") <= maxDepth {
+		return at, false
+	}
 	brackets, signs := 0, 0
 	for _, t := range s.lex() {
 		brackets += bracket(t)
@@ -69,6 +74,17 @@ func (s *source) tooDeep() (at file.Location, deep bool) {
 		}
 	}
 	return at, false
+}
+
+// count is how many bytes of the text are one of some.
+func (s *source) count(some string) int {
+	n := 0
+	for i := range len(s.expr.Text) {
+		if strings.IndexByte(some, s.expr.Text[i]) >= 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // openQuote finds the quote of the text that is not closed: the first that the lexer cannot get past.

@@ -59,9 +59,9 @@ func (p *positions) span(loc file.Location) policy.Span {
 	from := min(max(loc.From-s.base, 0), s.length)
 	to := min(max(loc.To-s.base, from+1), s.length)
 	out := policy.Span{File: s.expr.Span.File}
-	out.Line, out.Col = s.expr.Position(from)
+	out.Line, out.Col = s.expr.At(from)
 	// The end is that of the last character, so that it is on the same line as what it ends.
-	out.EndLine, out.EndCol = s.expr.Position(max(to-1, from))
+	out.EndLine, out.EndCol = s.expr.At(max(to-1, from))
 	out.EndCol++
 	return out
 }

@@ -23,10 +23,14 @@ type segment struct{ offset, line, col int }
 // something missing is, stands right behind the last character. An Expr that was not read from a file has
 // no places: line and col are those of its Span.
 func (x Expr) Position(offset int) (line, col int) {
+	return x.At(max(0, min(offset, utf8.RuneCountInString(x.Text))))
+}
+
+// At is Position for an offset from 0 to the number of characters, which it need not count.
+func (x Expr) At(offset int) (line, col int) {
 	if len(x.segments) == 0 {
 		return x.Span.Line, x.Span.Col
 	}
-	offset = max(0, min(offset, utf8.RuneCountInString(x.Text)))
 	i := sort.Search(len(x.segments), func(i int) bool { return x.segments[i].offset > offset }) - 1
 	if i < 0 {
 		i = 0
