@@ -66,24 +66,26 @@ func Open(ctx context.Context, log Log, p *pipeline.Partition, r *Replica, o Opt
 		return nil, start, fmt.Errorf("find the changelog's end: %w", err)
 	}
 	start.Warm = !r.stale && r.position >= first && r.position <= end && now().Sub(r.at) < warmFor
-	was := *r
-	if !start.Warm {
-		r.discard(p, first, now())
-	}
-	if err := r.read(ctx, log, p, end, &start); err != nil {
-		return nil, start, err
-	}
-	if start.Warm && was.marked && (!r.marked || r.marker.First != was.marker.First) {
-		// It is another changelog that happens to be long enough.
-		start.Warm = false
-		r.discard(p, first, now())
+	for {
+		was := *r
+		if !start.Warm {
+			r.discard(p, first, now())
+		}
 		if err := r.read(ctx, log, p, end, &start); err != nil {
 			return nil, start, err
 		}
+		r.at = now()
+		if err := r.start(ctx, log, p, &o, &start); err != nil {
+			return nil, start, err
+		}
+		if !start.Warm || start.Cause != Disagrees && (!was.marked || r.marked && r.marker.First == was.marker.First) {
+			break
+		}
+		start.Warm = false // it is another changelog, which happens to be long enough
 	}
-	r.at = now()
-	if err := r.start(ctx, log, p, &o, &start); err != nil {
-		return nil, start, err
+	// Whoever stood still in here, while another went on, has seen two halves that do not belong together.
+	if err := log.Owned(ctx); err != nil {
+		return nil, start, fmt.Errorf("make sure of the partition: %w", err)
 	}
 	return &Committer{Log: log, Inside: o.Inside, Aborted: o.Aborted, replica: r, producer: producer, clock: now}, start, nil
 }
