@@ -51,10 +51,7 @@ func (c *Committer) Commit(ctx context.Context, b *pipeline.Batch) error {
 		return nil // only the position moved, over records that are not for consumers: they are as quickly skipped again
 	}
 	r := c.replica
-	m := Marker{Sequence: r.marker.Sequence + 1, Next: b.Next, Set: b.Set, Clock: b.Clock, Producer: c.producer, First: r.marker.First}
-	if !r.marked {
-		m.First = c.producer
-	}
+	m := Marker{Sequence: r.marker.Sequence + 1, Next: b.Next, Set: b.Set, Clock: b.Clock, First: r.marker.First}
 	end, err := c.transaction(ctx, b, &m)
 	if err == nil {
 		r.committed(end, m, c.clock())
@@ -84,7 +81,10 @@ func (c *Committer) transaction(ctx context.Context, b *pipeline.Batch, m *Marke
 		if gone, err = c.tombstones(ctx); err != nil {
 			return 0, err
 		}
-		m.Producer = c.producer
+	}
+	m.Producer = c.producer // which tombstones may have changed
+	if !c.replica.marked {
+		m.First = c.producer
 	}
 	if err := c.Log.Publish(ctx, b, c.Inside); err != nil {
 		return 0, err

@@ -45,6 +45,12 @@ func (b *Broker) Feed(records ...pipeline.Record) {
 	}
 }
 
+// cut makes the log end at a position.
+func (b *Broker) cut(end int64) {
+	n, _ := slices.BinarySearchFunc(b.Input, end, func(r pipeline.Record, o int64) int { return int(r.Offset - o) })
+	b.Input, b.End = b.Input[:n:n], min(b.End, end)
+}
+
 // Source reads the input log from the stored position, or from its start, and ends at its end. Fetches have
 // size() records; nil: all at once.
 func (b *Broker) Source(size func() int) *Source {

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -82,11 +80,11 @@ func newWorld(tb testing.TB, r *rand.Rand, cfg pipeline.Config, inside bool, rec
 	}}
 	w.want = pipelinetest.NewCluster(records...)
 	calm := w.member
-	calm.Cluster, calm.Kept = w.want, new(changelog.Kept)
+	calm.Cluster, calm.Process = w.want, new(pipelinetest.Process)
 	if died, err := calm.Live(); died || err != nil {
 		tb.Fatal(died, err)
 	}
-	w.state = pipelinetest.Describe(calm.Kept.Partition(), calm.Kept.Partition().Next())
+	w.state = pipelinetest.Describe(calm.Process.Partition(), calm.Process.Partition().Next())
 	w.member.Cluster = pipelinetest.NewCluster(records...)
 	if r != nil {
 		w.member.Size = func() int { return 1 + r.IntN(25) }
@@ -165,18 +163,6 @@ var whens = []pipelinetest.When{pipelinetest.Before, pipelinetest.Middle, pipeli
 
 var errBroken = errors.New("broken pipe")
 
-// anyStrike is trouble somewhere.
-func anyStrike(r *rand.Rand) pipelinetest.Strike {
-	if r.IntN(4) == 0 {
-		return pipelinetest.Strike{Point: pipelinetest.Points()[r.IntN(6)], Nth: 1 + r.IntN(40)}
-	}
-	s := pipelinetest.Strike{Op: ops[r.IntN(len(ops))], When: whens[r.IntN(len(whens))], Nth: 1 + r.IntN(8)}
-	if r.IntN(2) == 0 {
-		s.Err = errBroken
-	}
-	return s
-}
-
 // Every request of every commit and of every start, before, in the middle and after: the process dies there, or the
 // request fails there. What is published, remembered and committed is that of an undisturbed run.
 func TestExactlyOnceAtEveryStep(t *testing.T) {
@@ -216,116 +202,6 @@ func TestExactlyOnceAtEveryStep(t *testing.T) {
 			}
 		}
 	}
-}
-
-// schedules is how many random schedules each mode runs; PIPELINETEST_SCHEDULES sets it, PIPELINETEST_SEED the first seed.
-func schedules(t *testing.T) (first, n uint64) {
-	n = 100
-	if s := os.Getenv("PIPELINETEST_SCHEDULES"); s != "" {
-		v, err := strconv.ParseUint(s, 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n = v
-	}
-	if s := os.Getenv("PIPELINETEST_SEED"); s != "" {
-		v, err := strconv.ParseUint(s, 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		first = v
-	}
-	return first, n
-}
-
-// Random schedules: lives that end in deaths and failures of any request, transactions that time out, zombies that
-// wake up when another has taken over, changelogs compacted in between, policies reloaded, warm members and cold
-// ones, and bounds so small that processes are evicted all the time.
-func TestRandomSchedules(t *testing.T) {
-	sets := []*rules.Set{compile(t), otherSet(t)}
-	first, n := schedules(t)
-	for _, inside := range []bool{true, false} {
-		t.Run(fmt.Sprintf("inside=%v", inside), func(t *testing.T) {
-			t.Logf("seeds %d to %d", first, first+n-1)
-			deaths, zombies, repeats := 0, 0, 0
-			for seed := first; seed < first+n; seed++ {
-				d, z, w, err := schedule(t, seed, inside, sets)
-				if err != nil {
-					t.Fatalf("seed %d: %v", seed, err)
-				}
-				deaths, zombies = deaths+d, zombies+z
-				repeats += len(w.member.Cluster.Signals()) - len(w.want.Signals())
-			}
-			t.Logf("%d deaths, %d zombies, %d repeated signals", deaths, zombies, repeats)
-			if deaths == 0 || zombies == 0 || inside != (repeats == 0) {
-				t.Error("the schedules do not strike where it matters")
-			}
-		})
-	}
-}
-
-func schedule(tb testing.TB, seed uint64, inside bool, sets []*rules.Set) (deaths, zombies int, w *world, err error) {
-	r := rand.New(rand.NewPCG(seed, 11))
-	cfg := tiny()
-	cfg.CommitRecords = 1 + r.IntN(12)
-	cfg.State.MaxNodes = 1 + r.IntN(8)
-	cfg.PerRule = r.IntN(4) == 0
-	w = newWorld(tb, r, cfg, inside, rough(r, 20+r.IntN(60)), sets...)
-	m := &w.member
-	for life := 0; ; life++ {
-		if life > 0 && r.IntN(2) == 0 {
-			m.Cluster.Compact(r.IntN(2) == 0)
-		}
-		if r.IntN(3) == 0 {
-			m.Cluster.TimeOut()
-		}
-		var strikes []pipelinetest.Strike
-		for range r.IntN(4) {
-			if life < 12 {
-				strikes = append(strikes, anyStrike(r))
-			}
-		}
-		if life < 12 && r.IntN(4) == 0 {
-			// It stands still somewhere, another takes over, and it wakes up when that one is done or dead.
-			z := pipelinetest.Strike{Op: ops[r.IntN(len(ops)-1)], When: whens[r.IntN(len(whens))], Nth: 1 + r.IntN(6),
-				Held: make(chan struct{}), Hold: make(chan struct{})}
-			over := make(chan error, 1)
-			zombie := *m
-			zombie.Size = nil // r is not for two
-			zombie.Rejoin = r.IntN(2) == 0
-			go func() {
-				_, err := zombie.Live(z)
-				over <- err
-			}()
-			select {
-			case <-z.Held:
-				zombies++
-				if died, err := m.Live(strikes...); died {
-					deaths++
-				} else if err != nil {
-					return deaths, zombies, w, err
-				}
-				close(z.Hold)
-				if err := <-over; err != nil && !pipelinetest.Lost(err) {
-					return deaths, zombies, w, fmt.Errorf("the zombie: %w", err)
-				}
-			case err := <-over:
-				if err != nil {
-					return deaths, zombies, w, err
-				}
-			}
-			continue
-		}
-		died, err := m.Live(strikes...)
-		if err != nil {
-			return deaths, zombies, w, err
-		}
-		if !died {
-			break
-		}
-		deaths++
-	}
-	return deaths, zombies, w, w.same()
 }
 
 // The harness must see what it is there to see: a member that keeps its state and loses a commit's changes.

@@ -24,14 +24,26 @@ type Member struct {
 	// Size says how many records each fetch has; nil: all at once.
 	Size func() int
 	// Fate, when set, is asked at each moment of each request what becomes of it, before the strikes of a life are: an
-	// error fails it there. It is called by the partition's goroutine or by that of its commit, one at a time.
-	Fate func(Op, When) error
+	// error fails the request there, ErrDie kills the process, and revoke ends the generation as a rebalance does: the
+	// partition stops reading and commits what it has. It may do to the Cluster what it likes. It is called by the
+	// partition's goroutine and by that of its commit.
+	Fate func(op Op, w When, revoke func()) error
+	// Until, unless it is 0, is where the log ends.
+	Until int64
 	// Opened is told of each start.
 	Opened func(changelog.Start)
-	// Rejoin says that it joins the group again when it has lost its generation, with what it remembers.
+	// Rejoin says that it joins the group again when it has lost its generation or that was ended, with what it remembers.
 	Rejoin bool
-	// Kept, when set, is filled with what the process remembers at its end.
-	Kept *changelog.Kept
+	// Process, when set, is what the member remembers from an earlier life, and is left what it remembers of this one. A
+	// life that ended in death leaves nothing that may be used again.
+	Process *Process
+}
+
+// Process is an engine and its partition. The zero value has not begun.
+type Process struct {
+	changelog.Kept
+	engine *pipeline.Engine
+	probe  func(*pipeline.Look) // of the life that runs
 }
 
 // Strike is trouble: the Nth time (from 1) that Point, or Op at When, is passed. With an Err a request fails with
@@ -45,6 +57,9 @@ type Strike struct {
 	Held  chan struct{}
 	Hold  chan struct{}
 }
+
+// ErrDie is a Fate's, at which the process dies.
+var ErrDie = errors.New("the process dies")
 
 // errLost is the end of a member's generation.
 var errLost = errors.New("the member lost its generation")
@@ -83,14 +98,16 @@ func (m *Member) Live(strikes ...Strike) (died bool, err error) {
 		}
 		return nil
 	}
-	var engine *pipeline.Engine
+	process := m.Process
+	if process == nil {
+		process = new(Process)
+	}
 	reload := func(position int64) {
 		if m.Reload != nil {
-			m.Reload(engine, position)
+			m.Reload(process.engine, position)
 		}
 	}
-	cfg := m.Config
-	cfg.Probe = func(l *pipeline.Look) {
+	process.probe = func(l *pipeline.Look) {
 		if m.Config.Probe != nil {
 			m.Config.Probe(l)
 		}
@@ -100,27 +117,52 @@ func (m *Member) Live(strikes ...Strike) (died bool, err error) {
 			reload(l.Offset + 1)
 		}
 	}
-	engine = m.Engine(cfg)
+	if process.engine == nil {
+		cfg := m.Config
+		cfg.Probe = func(l *pipeline.Look) { process.probe(l) }
+		process.engine = m.Engine(cfg)
+	}
+	var revoke context.CancelFunc // guarded by mu
+	assigned := func() (ctx context.Context) {
+		mu.Lock()
+		defer mu.Unlock()
+		ctx, revoke = context.WithCancel(context.Background())
+		return ctx
+	}
+	fate := func(op Op, w When) error {
+		if m.Fate == nil {
+			return nil
+		}
+		mu.Lock()
+		end, over := revoke, dead
+		mu.Unlock()
+		if over {
+			runtime.Goexit()
+		}
+		err := m.Fate(op, w, end)
+		if errors.Is(err, ErrDie) {
+			mu.Lock()
+			dead = true
+			mu.Unlock()
+			runtime.Goexit()
+		}
+		return err
+	}
 	conn := &Conn{Cluster: m.Cluster, Generation: m.Cluster.Join(), At: func(op Op, w When) error {
-		if m.Fate != nil {
-			if err := m.Fate(op, w); err != nil {
-				return err
-			}
+		if err := fate(op, w); err != nil {
+			return err
 		}
 		return strike(func(s Strike) bool { return s.Op == op && s.When == w })
 	}}
-	kept := m.Kept
-	if kept == nil {
-		kept = new(changelog.Kept)
-	}
-	var commits sync.WaitGroup
+	var requests sync.WaitGroup
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		ctx := assigned()
 		for range 1000 {
-			err = kept.Run(context.Background(), &waited{conn, &mu, &dead, &commits},
+			err = process.Run(ctx, &waited{conn, &mu, &dead, &requests},
 				func() *pipeline.Partition {
-					return engine.Partition(pipeline.TopicPartition{Topic: Topic, Partition: 0}, "")
+					return process.engine.Partition(pipeline.TopicPartition{Topic: Topic, Partition: 0}, "")
 				},
 				func(s changelog.Start) pipeline.Source {
 					reload(s.Next)
@@ -131,15 +173,19 @@ func (m *Member) Live(strikes ...Strike) (died bool, err error) {
 					defer m.Cluster.mu.Unlock()
 					b := *m.Cluster.broker
 					b.Next = s.Next
+					if m.Until != 0 {
+						b.cut(m.Until)
+					}
 					return b.Source(m.Size)
 				},
 				changelog.Options{Inside: m.Inside, Fallback: func(context.Context) (int64, error) { return 0, nil }})
 			switch {
 			case err == nil:
 				return
-			case errors.Is(err, errGeneration) && m.Rejoin:
+			case (errors.Is(err, errGeneration) || ctx.Err() != nil) && m.Rejoin:
 				conn.Generation = m.Cluster.Join()
-			case errors.Is(err, errGeneration):
+				ctx = assigned()
+			case errors.Is(err, errGeneration) || ctx.Err() != nil:
 				err = fmt.Errorf("%w: %w", errLost, err)
 				return
 			}
@@ -151,7 +197,7 @@ func (m *Member) Live(strikes ...Strike) (died bool, err error) {
 	died = dead
 	dead = true
 	mu.Unlock()
-	commits.Wait()
+	requests.Wait()
 	if died {
 		return true, nil
 	}
@@ -161,47 +207,70 @@ func (m *Member) Live(strikes ...Strike) (died bool, err error) {
 // Lost says whether Live ended because the group went on without the member.
 func Lost(err error) bool { return errors.Is(err, errLost) }
 
-// waited is a Conn whose commits can be waited for: one that is under way when its process dies goes on to its
-// next request.
+// waited is a Conn whose requests can be waited for: one that a commit makes while its process dies is still done.
 type waited struct {
 	*Conn
-	mu      *sync.Mutex
-	dead    *bool // guarded by mu
-	commits *sync.WaitGroup
+	mu       *sync.Mutex
+	dead     *bool // guarded by mu
+	requests *sync.WaitGroup
+}
+
+func (w *waited) Init(ctx context.Context) (changelog.Producer, error) {
+	w.begin()
+	defer w.requests.Done()
+	return w.Conn.Init(ctx)
+}
+
+func (w *waited) Owned(ctx context.Context) error {
+	w.begin()
+	defer w.requests.Done()
+	return w.Conn.Owned(ctx)
+}
+
+func (w *waited) Bounds(ctx context.Context) (first, end int64, err error) {
+	w.begin()
+	defer w.requests.Done()
+	return w.Conn.Bounds(ctx)
+}
+
+func (w *waited) Read(ctx context.Context, from, to int64, fn func(key, value []byte) error) (int64, error) {
+	w.begin()
+	defer w.requests.Done()
+	return w.Conn.Read(ctx, from, to, fn)
 }
 
 func (w *waited) Publish(ctx context.Context, b *pipeline.Batch, inside bool) error {
 	w.begin()
-	defer w.commits.Done()
+	defer w.requests.Done()
 	return w.Conn.Publish(ctx, b, inside)
 }
 
 func (w *waited) Append(ctx context.Context, records []changelog.Record) (int64, error) {
 	w.begin()
-	defer w.commits.Done()
+	defer w.requests.Done()
 	return w.Conn.Append(ctx, records)
 }
 
 func (w *waited) SendOffset(ctx context.Context, next int64, metadata string) error {
 	w.begin()
-	defer w.commits.Done()
+	defer w.requests.Done()
 	return w.Conn.SendOffset(ctx, next, metadata)
 }
 
 func (w *waited) End(ctx context.Context) error {
 	w.begin()
-	defer w.commits.Done()
+	defer w.requests.Done()
 	return w.Conn.End(ctx)
 }
 
-// begin is a request of a commit, which a dead process does not make.
+// begin is a request, which a dead process does not make.
 func (w *waited) begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if *w.dead {
 		runtime.Goexit()
 	}
-	w.commits.Add(1)
+	w.requests.Add(1)
 }
 
 // State restores what the changelog holds with a new process, and returns it as a text to compare.
