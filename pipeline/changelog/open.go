@@ -78,10 +78,12 @@ func Open(ctx context.Context, log Log, p *pipeline.Partition, r *Replica, o Opt
 		if err := r.start(ctx, log, p, &o, &start); err != nil {
 			return nil, start, err
 		}
-		if !start.Warm || start.Cause != Disagrees && (!was.marked || r.marked && r.marker.First == was.marker.First) {
+		// Another changelog of that name may happen to be long enough. It has another first marker; when nothing was read
+		// of it, the group's offset still names its last.
+		if !start.Warm || !was.marked || r.marked && r.marker.First == was.marker.First && r.marker.named(start.Metadata) {
 			break
 		}
-		start.Warm = false // it is another changelog, which happens to be long enough
+		start.Warm = false
 	}
 	// Whoever stood still in here, while another went on, has seen two halves that do not belong together.
 	if err := log.Owned(ctx); err != nil {

@@ -49,11 +49,12 @@ func TestRandomSchedules(t *testing.T) {
 			var all tally
 			for seed := first; seed < first+n; seed++ {
 				s := newSchedule(seed, inside, sets)
-				if err := s.run(); err != nil {
-					t.Fatalf("seed %d: %v", seed, err)
+				err := s.run()
+				if err == nil {
+					err = s.check()
 				}
-				if err := s.check(); err != nil {
-					t.Fatalf("seed %d: %v", seed, err)
+				if err != nil {
+					t.Fatalf("seed %d: %v\n%s", seed, err, strings.Join(s.events, "\n"))
 				}
 				all.add(&s.tally)
 			}
@@ -101,6 +102,15 @@ type schedule struct {
 	cfg     pipeline.Config
 	cluster *pipelinetest.Cluster
 	warm    atomic.Int64
+
+	mu     sync.Mutex
+	events []string // guarded by mu: what happened, for who has to find out why
+}
+
+func (s *schedule) note(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events = append(s.events, fmt.Sprintf(format, args...))
 }
 
 func newSchedule(seed uint64, inside bool, sets []*rules.Set) *schedule {
@@ -146,6 +156,7 @@ func (s *schedule) member(kept *pipelinetest.Process, life uint64, calm bool) *p
 		},
 		Size: func() int { return 1 + size.IntN(25) },
 		Opened: func(start changelog.Start) {
+			s.note("life %d starts: %+v", life, start)
 			if start.Warm {
 				s.warm.Add(1)
 			}
@@ -167,7 +178,9 @@ func (s *schedule) member(kept *pipelinetest.Process, life uint64, calm bool) *p
 		if c.IntN(30) > 0 {
 			return nil
 		}
-		switch n := c.IntN(20); {
+		n := c.IntN(20)
+		s.note("life %d: %s %s: fate %d", life, op, w, n)
+		switch {
 		case n < 7:
 			s.Failures++
 			return errBroken
@@ -224,7 +237,9 @@ func (s *schedule) run() error {
 			select {
 			case <-hold.Held:
 				s.Zombies++
+				s.note("life %d stands still: %s %s", life, hold.Op, hold.When)
 				_, err := s.live(s.member(kept[1-who], life+1<<20, false), kept, 1-who)
+				s.note("life %d wakes up", life)
 				close(hold.Hold)
 				if err != nil {
 					return err
@@ -272,10 +287,13 @@ func (s *schedule) meanwhile(kept *[2]*pipelinetest.Process) {
 	}
 	if s.inside && r.IntN(6) == 0 {
 		s.Moves++
-		s.cluster.SetOffset(s.records[r.IntN(len(s.records))].Offset)
+		offset := s.records[r.IntN(len(s.records))].Offset
+		s.note("an operator sets the offset to %d", offset)
+		s.cluster.SetOffset(offset)
 	}
 	if s.inside && r.IntN(20) == 0 {
 		s.Changelogs++
+		s.note("the changelog is lost")
 		s.cluster.LoseChangelog()
 	}
 }
