@@ -164,6 +164,10 @@ func likelihood(source *textSource, op textOp, text string) float64 {
 
 // commonness is the weight of the common texts that text stands in, from 0 to 1.
 func commonness(text string) float64 {
+	// Most texts stand in none; how they begin or end tells without a search.
+	if n := len(text); n >= longGram && (commonGrams[text[:longGram]] == 0 || commonGrams[text[n-longGram:]] == 0) {
+		return 0
+	}
 	w := 0
 	for i := range commonTexts {
 		if c := &commonTexts[i]; c.weight > w && strings.Contains(c.text, text) {
