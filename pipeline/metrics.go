@@ -139,7 +139,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m.FetchRecords = b.counters("fetch_records_total", "Records in fetch responses, before filtering.", "topic")
 	m.FetchBytes = b.counters("fetch_bytes_total", "Bytes of record batches in fetch responses, compressed.", "topic")
 	m.FetchSeconds = b.histogram("fetch_seconds", "Time of a fetch request, the broker's wait included.", requestBuckets)
-	m.ProduceSeconds = b.histograms("produce_seconds", "Time until a produce request was acknowledged. kind is signal, shadow or reject.", requestBuckets, "kind")
+	m.ProduceSeconds = b.histograms("produce_seconds", "Time until a produce request was acknowledged. kind is signal, shadow, reject or state (the changelog).", requestBuckets, "kind")
 	m.OffsetCommitSeconds = b.histogram("offset_commit_seconds", "Time of an offset commit request.", requestBuckets)
 	m.Retries = b.counters("retries_total", "Requests sent again after an error.", "request")
 	m.TransactionSeconds = b.histogram("transaction_end_seconds", "Time of the request that ends a transaction.", requestBuckets)

@@ -78,15 +78,7 @@ func (a *app) runEngine(ctx context.Context, cfg Config) error {
 		}
 		return nil
 	}
-	ready := func() error {
-		if !member.Status().Ready {
-			if n := member.Status().Restoring; n > 0 {
-				return fmt.Errorf("reading the state of %d partitions from the changelog", n)
-			}
-			return errors.New("not yet joined the consumer group")
-		}
-		return nil
-	}
+	ready := func() error { return readiness(member.Status()) }
 	admin, err := startAdmin(cfg.Admin, reg, healthy, ready)
 	if err != nil {
 		return err
@@ -103,6 +95,19 @@ func (a *app) runEngine(ctx context.Context, cfg Config) error {
 	err = member.Run(ctx)
 	log.Info("stopped")
 	return err
+}
+
+// readiness says what a member that is not ready waits for.
+func readiness(s kafka.Status) error {
+	switch {
+	case s.Ready:
+		return nil
+	case s.Restoring > s.Paused:
+		return fmt.Errorf("reading the state of %d partitions from the changelog", s.Restoring-s.Paused)
+	case s.Paused > 0:
+		return fmt.Errorf("%d partitions wait for an operator: the log says why", s.Paused)
+	}
+	return errors.New("not yet joined the consumer group")
 }
 
 // reloadOnChange takes the policies over whenever their files change and on SIGHUP, until ctx ends. The

@@ -92,3 +92,17 @@ log: {level: error}
 	f(0, []string{"partition 1:"}, "reset", "--partition", "1")
 	f(exitFailed, []string{"nothing is remembered of"}, "get", "pc0")
 }
+
+// What /readyz says a member waits for.
+func TestReadiness(t *testing.T) {
+	for want, s := range map[string]kafka.Status{
+		"":                                       {Joined: true, Ready: true, Restoring: 2},
+		"not yet joined the consumer group":      {},
+		"reading the state of 3 partitions":      {Joined: true, Assigned: 8, Restoring: 4, Paused: 1},
+		"1 partitions wait for an operator: the": {Joined: true, Assigned: 8, Restoring: 1, Paused: 1},
+	} {
+		if err := readiness(s); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %q", s, err, want)
+		}
+	}
+}

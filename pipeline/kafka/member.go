@@ -62,8 +62,9 @@ type Status struct {
 	Assigned   int
 	// Ready is set once the first assignment's positions are known, and stays.
 	Ready bool
-	// Restoring is how many of the assigned partitions are not ready yet: their changelog is being read.
-	Restoring int
+	// Restoring is how many of the assigned partitions are not ready yet: their changelog is being read. Paused is how
+	// many of them wait for an operator instead; the log says why.
+	Restoring, Paused int
 }
 
 // NewMember returns a member that has not joined. The engine's partitions are what it runs.

@@ -24,6 +24,7 @@ type stateLog struct {
 	inside  *publisher // what belongs to the transaction
 	outside *publisher // what is acknowledged before it
 	log     pipeline.TopicPartition
+	ended   func() // when set: a transaction has committed
 }
 
 var _ changelog.Log = (*stateLog)(nil)
@@ -196,6 +197,9 @@ func (s *stateLog) End(ctx context.Context) error {
 	start := time.Now()
 	err := s.txn.end(ctx)
 	s.g.m.meters.TransactionSeconds.Observe(time.Since(start).Seconds())
+	if err == nil && s.ended != nil {
+		s.ended()
+	}
 	return s.told(err)
 }
 

@@ -3,7 +3,10 @@ package kafka
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"spoor/pipeline"
 	"spoor/pipeline/changelog"
@@ -29,15 +32,25 @@ func (g *generation) survivor(ctx context.Context, p int32, k *changelog.Kept, f
 			return first.next, g.offsets.commit(ctx, tp, first.next)
 		},
 	}
+	stalled := func() prometheus.Gauge {
+		return m.meters.PartitionStalled.WithLabelValues(tp.Topic, strconv.Itoa(int(p))) // a source that closes takes it back
+	}
+	var st stall
 	for failures := 0; ; failures++ {
 		var src *source
 		before := time.Now()
 		s := newStateLog(g, p)
+		if st.told {
+			s.ended = func() { stalled().Set(0) }
+		}
 		err := k.Run(ctx, s, func() *pipeline.Partition { return m.engine.Partition(tp, m.cluster) },
 			func(start changelog.Start) pipeline.Source {
 				g.opened.opened(p)
 				m.started(tp, start, time.Since(before))
 				src = newSource(m.client, tp, start.Next, m.meters, m.log)
+				if st.told {
+					stalled().Set(1) // until a transaction ends
+				}
 				return src
 			}, options)
 		if src != nil {
@@ -69,8 +82,19 @@ func (g *generation) survivor(ctx context.Context, p int32, k *changelog.Kept, f
 		default:
 			log.Error("partition failed; it starts again from its changelog", "err", err)
 		}
-		if time.Since(before) > stallAfter {
+		next := int64(-1)
+		if k.Partition() != nil {
+			next = k.Partition().Next()
+		}
+		since, over := st.failed(next, time.Now())
+		if since == 0 {
 			failures = 0
+		}
+		if over {
+			log.Error("partition stalled: it starts again and again and commits nothing", "position", next, "for", since.Round(time.Second), "err", err)
+		}
+		if st.told {
+			stalled().Set(1)
 		}
 		if !sleep(ctx, backoff(failures)) {
 			g.mu.Lock()
@@ -81,11 +105,31 @@ func (g *generation) survivor(ctx context.Context, p int32, k *changelog.Kept, f
 	}
 }
 
+// stall knows since when a partition has been failing at one position.
+type stall struct {
+	next  int64
+	began time.Time // zero: it has not failed yet
+	told  bool
+}
+
+// failed says for how long it has, and, once, that this is too long.
+func (s *stall) failed(next int64, now time.Time) (since time.Duration, over bool) {
+	if s.began.IsZero() || next > s.next && next >= 0 {
+		*s = stall{next: next, began: now}
+	}
+	since = now.Sub(s.began)
+	over = since >= stallAfter && !s.told
+	s.told = s.told || over
+	return since, over
+}
+
 // pause holds a partition that cannot be worked on until the generation ends.
 func (g *generation) pause(ctx context.Context, p int32) {
 	gauge := newSourceMeters(g.m.meters, g.tp(p))
 	gauge.paused.Set(1)
+	g.m.setStatus(func(s *Status) { s.Paused++ })
 	<-ctx.Done()
+	g.m.setStatus(func(s *Status) { s.Paused-- })
 	gauge.forget()
 }
 
