@@ -28,7 +28,7 @@ func (s *scratch) begin(x *index) {
 			index:     x,
 			found:     make([]uint32, len(x.conditions)),
 			seen:      make([]uint32, x.entries),
-			candidate: make([]uint32, len(x.safe)),
+			candidate: make([]uint32, len(x.why)),
 			dfas:      make([]*dfa, x.regexes),
 		}
 	}
@@ -83,13 +83,13 @@ func (s *Set) match(r *Result) {
 		c := &b.rules[n]
 		before := len(r.Live) + len(r.Shadow)
 		at := tier
-		if x.ancestral[c.rule] {
+		if c.ancestral {
 			if wide < 0 {
 				wide = r.view.tierWithAncestors()
 			}
 			at = wide
 		}
-		if x.safe[c.rule]>>at&1 != 0 {
+		if c.safe>>at&1 != 0 {
 			s.evaluate(b, c, r)
 		} else {
 			s.again(c, r)

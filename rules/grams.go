@@ -83,13 +83,14 @@ type grams struct {
 	size   int // of a gram, in bytes
 	stride int // between the grams that are tested, in bytes
 	bits   []uint64
-	shift  uint     // from a hash to its place in bits
-	table  []uint32 // open addressing from a gram to its first place, plus one; 0 is empty
+	shift  uint // from a hash to its place in bits
+	table  []gramPlace
 	tmask  uint32
-	keys   []uint32 // gram of a place
-	from   []uint32 // first pattern of a place; one more at the end
-	texts  []gramText
+	texts  []gramText // by gram
 }
+
+// gramPlace is where the texts of a gram are. The table is of open addressing; a place without texts is empty.
+type gramPlace struct{ gram, from, to uint32 }
 
 // gramText is one text to look for.
 type gramText struct {
@@ -147,24 +148,22 @@ func newGrams(texts []gramText) *grams {
 	} else {
 		g.bits = make([]uint64, 1<<(8*shortGram-6)) // a bit for each there is
 	}
-	g.table = make([]uint32, 1<<bits.Len(uint(len(used)*2)))
+	g.table = make([]gramPlace, 1<<bits.Len(uint(len(used)*2)))
 	g.tmask = uint32(len(g.table) - 1)
-	for n := range entered {
-		gram := gramOf(&entered[n])
-		if n > 0 && gram == g.keys[len(g.keys)-1] {
-			continue
+	for from := 0; from < len(entered); {
+		gram, to := gramOf(&entered[from]), from+1
+		for to < len(entered) && gramOf(&entered[to]) == gram {
+			to++
 		}
 		h := g.place(gram)
 		g.bits[h>>6] |= 1 << (h & 63)
 		at := (gram * gramHash >> 7) & g.tmask
-		for g.table[at] != 0 {
+		for g.table[at].to != 0 {
 			at = (at + 1) & g.tmask
 		}
-		g.keys = append(g.keys, gram)
-		g.from = append(g.from, uint32(n))
-		g.table[at] = uint32(len(g.keys))
+		g.table[at] = gramPlace{gram, uint32(from), uint32(to)}
+		from = to
 	}
-	g.from = append(g.from, uint32(len(entered)))
 	return g
 }
 
@@ -249,12 +248,11 @@ func (g *grams) next(s string, i int) int {
 func (g *grams) at(s string, i int) []gramText {
 	gram := g.gram(s[i:])
 	for at := (gram * gramHash >> 7) & g.tmask; ; at = (at + 1) & g.tmask {
-		n := g.table[at]
-		if n == 0 {
+		switch p := &g.table[at]; {
+		case p.to == 0:
 			return nil
-		}
-		if g.keys[n-1] == gram {
-			return g.texts[g.from[n-1]:g.from[n]]
+		case p.gram == gram:
+			return g.texts[p.from:p.to]
 		}
 	}
 }
@@ -282,7 +280,7 @@ func (f *finder) bytes() int {
 	}
 	n := 0
 	for _, g := range f.all {
-		n += 8*len(g.bits) + 4*(len(g.table)+len(g.keys)+len(g.from)) + 40*len(g.texts)
+		n += 8*len(g.bits) + 12*len(g.table) + 32*len(g.texts)
 		for i := range g.texts {
 			n += len(g.texts[i].text) / g.stride
 		}

@@ -20,10 +20,7 @@ type index struct {
 	buckets    map[string]*bucket
 	first      []*bucket // some of them: comparing a few names is faster than a look into the map
 	other      *bucket   // for event names that no rule names
-	// safe are the tiers of each rule, see safeTiers, and ancestral whether that depends on the ancestors.
-	safe      []uint32
-	ancestral []bool
-	why       []string // of each rule that is always evaluated: why; "" for the others
+	why        []string  // of each rule that is always evaluated: why; "" for the others
 }
 
 // bucket is what an event of one name can match.
@@ -43,6 +40,9 @@ type bucketRule struct {
 	rule       int32
 	condition  int32
 	exceptions []int32 // parallel to those of the rule
+	// safe are the tiers of the rule, see safeTiers, and ancestral whether that depends on the ancestors.
+	safe      uint32
+	ancestral bool
 }
 
 // instruction tests a condition and goes on accordingly. Code is straight: not needs no instruction, and and
@@ -95,8 +95,7 @@ func newIndex(s *Set, p *plan) *index {
 			f.exceptions = append(f.exceptions, p.formula(e.cond))
 			terms = append(terms, e.cond.term)
 		}
-		x.safe = append(x.safe, safeTiers(terms, regexes))
-		x.ancestral = append(x.ancestral, readsAncestors(terms))
+		f.safe, f.ancestral = safeTiers(terms, regexes), readsAncestors(terms)
 	}
 	b := newIndexer(p)
 	b.index, b.formulas = x, formulas
@@ -137,6 +136,8 @@ func (x *index) of(v *view) *bucket {
 type ruleFormula struct {
 	condition  *formula
 	exceptions []*formula
+	safe       uint32 // see bucketRule
+	ancestral  bool
 }
 
 // indexer builds the buckets. Used by one goroutine.
@@ -190,7 +191,7 @@ func (b *indexer) bucket(rules []int, name string, named bool) *bucket {
 		}
 		formulas = append(formulas, f)
 		accesses = append(accesses, b.access.access(f.condition))
-		out.rules = append(out.rules, bucketRule{rule: int32(i)})
+		out.rules = append(out.rules, bucketRule{rule: int32(i), safe: f.safe, ancestral: f.ancestral})
 	}
 	b.access.gather(formulas, accesses)
 	for i, d := range accesses {
@@ -267,7 +268,8 @@ func (b *indexer) known(out *bucket, at map[lookup]int32, formulas []ruleFormula
 
 // specialise works out what f says of the event's name.
 func (b *indexer) specialise(f ruleFormula, name string) ruleFormula {
-	out := ruleFormula{condition: b.named(f.condition, name)}
+	out := f
+	out.condition, out.exceptions = b.named(f.condition, name), nil
 	for _, e := range f.exceptions {
 		out.exceptions = append(out.exceptions, b.named(e, name))
 	}
