@@ -6,10 +6,10 @@
 //
 // The way of an expression: parse (parse.go), check, with macros, lists and lets inlined (check*.go, term.go),
 // rewrite for expr's VM (lower.go, native*.go), compile (program.go), and cut into leaves (cond.go). The program
-// defines the answer; Set.Explain says why.
+// defines the answer; Set.Explain says why. Several goroutines do that, a rule at a time (compile_rules.go).
 //
 // Set.Match gives that answer for thousands of rules at the price of a few. The leaves of all rules become
-// conditions, equal ones shared (formula.go, source.go, condition.go); for each rule it is worked out which texts it
+// conditions, equal ones shared (formula*.go, source.go, condition.go); for each rule it is worked out which texts it
 // cannot hold without (access.go); an index finds the rules that have one in the event (index.go, grams.go) and only
 // those are evaluated, each condition at most once (candidates.go), regexes by lazy DFAs (dfa.go). Where a rule might
 // be cut off by its budget, its program has the say (bound.go). profile.go says what rules cost.
