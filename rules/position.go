@@ -160,5 +160,3 @@ func bracket(t lexer.Token) int {
 	}
 	return -1
 }
-
-func locOf(from, to int) file.Location { return file.Location{From: from, To: to} }
