@@ -65,7 +65,7 @@ func Open(ctx context.Context, log Log, p *pipeline.Partition, r *Replica, o Opt
 	if err != nil {
 		return nil, start, fmt.Errorf("find the changelog's end: %w", err)
 	}
-	start.Warm = !r.stale && r.position >= first && r.position <= end && now().Sub(r.at) < warmFor
+	start.Warm = !r.stale && (r.marked || !r.whole) && r.position >= first && r.position <= end && now().Sub(r.at) < warmFor
 	for {
 		was := *r
 		if !start.Warm {
@@ -103,6 +103,7 @@ func (r *Replica) read(ctx context.Context, log Log, p *pipeline.Partition, end 
 	if r.position == end && r.whole {
 		return nil
 	}
+	whole := r.whole
 	r.whole = false
 	var fault error // of a record: reading again gives it again
 	n := int64(0)
@@ -130,6 +131,10 @@ func (r *Replica) read(ctx context.Context, log Log, p *pipeline.Partition, end 
 	r.position = max(r.position, position)
 	if err != nil {
 		return fmt.Errorf("read the changelog: %w", err)
+	}
+	if whole && n == 0 {
+		r.whole = true // only ends of transactions, and aborted ones
+		return nil
 	}
 	if err := p.Restored(r.marker.Next, r.marker.Clock); err != nil {
 		r.position = -1

@@ -161,7 +161,7 @@ func (s *State) Rollback() {
 	if err := s.rebuild(nodes); err != nil {
 		panic("state: rollback to a state that never was: " + err.Error())
 	}
-	s.journal.begin(s)
+	s.mend() // a restore under other bounds has, too
 }
 
 // all lists the nodes that satisfy want, in no order.

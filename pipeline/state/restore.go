@@ -48,6 +48,12 @@ func (s *State) RestoreDone() error {
 	if err := s.rebuild(s.all(func(*Node) bool { return true })); err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
+	s.mend()
+	return nil
+}
+
+// mend begins a commit interval with what the state is to be other than it was written.
+func (s *State) mend() {
 	s.journal.begin(s)
 	// A stub goes with its last child, so Changes writes none without one. A log that has it all the same is
 	// mended: what takes it out is a change.
@@ -58,7 +64,6 @@ func (s *State) RestoreDone() error {
 	}
 	// The bounds may be tighter than they were.
 	s.enforce(nil)
-	return nil
 }
 
 // rebuild makes everything derived from the primary fields of nodes, which are all there are.

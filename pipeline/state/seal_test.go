@@ -79,6 +79,119 @@ func sealed(t *testing.T, cfg Config, seed uint64) {
 	}
 }
 
+// TestTighterBounds holds that a state that was restored under tighter bounds than it was written under, and then rolled
+// back, is as it was restored, and that what the bounds took away is told with the next changes.
+func TestTighterBounds(t *testing.T) {
+	for seed := range uint64(60) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
+		wide, tight := Config{MaxNodes: 20, MaxAncestors: 4}, Config{MaxNodes: 1 + r.IntN(5), MaxAncestors: 4}
+		was := New(wide)
+		for _, st := range history(r, 100, &at) {
+			st.apply(was)
+		}
+		log := was.Changes(nil)
+		s := restored(t, tight, log, was.Clock())
+		want := dump(t, s)
+		if r.IntN(2) == 0 { // a commit on its way takes it away, or the one that runs
+			log = append(log, s.Changes(nil)...)
+			s.Seal()
+			s.Committed()
+		}
+		elsewhen := at
+		for _, st := range history(r, 20, &elsewhen) {
+			st.apply(s)
+		}
+		s.Rollback()
+		if got := dump(t, s); got != want {
+			t.Fatalf("seed %d: rolled back\n%s\nwant\n%s", seed, got, want)
+		}
+		log = append(log, s.Changes(nil)...)
+		s.Seal()
+		s.Committed()
+		if got := dump(t, restored(t, wide, log, s.Clock())); got != want {
+			t.Fatalf("seed %d: restored from what was told\n%s\nwant\n%s", seed, got, want)
+		}
+	}
+}
+
+// TestTheRestOnTop holds that what a member does that keeps its state over doubt and over generations gives the state
+// of one that never was in doubt: it goes back to its last commit, and takes on top of it what the changelog says came
+// after, its own commit that had succeeded, another's, or none; also when the reading is cut off in between.
+func TestTheRestOnTop(t *testing.T) {
+	for name, cfg := range map[string]Config{
+		"nodes":     {MaxNodes: 5, MaxAncestors: 3},
+		"one":       {MaxNodes: 1, MaxAncestors: 1},
+		"more":      {MaxNodes: 20, MaxAncestors: 64},
+		"unbounded": {},
+		"bytes":     {MaxBytes: 4000, MaxAncestors: 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for seed := range uint64(30) {
+				r := rand.New(rand.NewPCG(seed, 4))
+				at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
+				never, s := New(cfg), New(cfg)
+				for interval := range 15 {
+					var log []Change
+					for range r.IntN(4) { // commits that s is not sure of, or not in on
+						steps := history(r, r.IntN(30), &at)
+						for i := range steps {
+							steps[i].apply(never)
+						}
+						log = append(log, never.Changes(nil)...)
+						never.Committed()
+						if r.IntN(2) == 0 {
+							for i := range steps {
+								steps[i].apply(s)
+							}
+							if r.IntN(2) == 0 {
+								s.Changes(nil)
+								s.Seal()
+								elsewhen := at
+								for _, st := range history(r, r.IntN(10), &elsewhen) {
+									st.apply(s)
+								}
+							}
+							s.Rollback()
+						}
+					}
+					if r.IntN(2) == 0 {
+						log = compactTail(log)
+					}
+					for _, c := range log {
+						if err := s.Restore(c); err != nil {
+							t.Fatalf("seed %d, interval %d: %v", seed, interval, err)
+						}
+					}
+					s.SetClock(never.Clock())
+					if err := s.RestoreDone(); err != nil {
+						t.Fatalf("seed %d, interval %d: %v", seed, interval, err)
+					}
+					if got, want := dump(t, s), dump(t, never); got != want {
+						t.Fatalf("seed %d, interval %d:\n%s\nwant\n%s", seed, interval, got, want)
+					}
+				}
+			}
+		})
+	}
+}
+
+// compactTail keeps of each key the last change where it stands, tombstones too: what the cleaner leaves within
+// delete.retention.ms.
+func compactTail(log []Change) []Change {
+	last := make(map[string]int)
+	for i, c := range log {
+		last[string(c.Key)] = i
+	}
+	var out []Change
+	for i, c := range log {
+		if last[string(c.Key)] == i {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
 // TestSnapshot holds that a snapshot restores to the same state.
 func TestSnapshot(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 5))
