@@ -121,7 +121,7 @@ type extent struct{ work, length, items float64 }
 
 // safeTiers are the tiers, as bits, in which the reference ends within the budget for all of terms together. The
 // more ancestors an event has, the shorter its texts must be, so one walk down the edge finds them all.
-func safeTiers(terms []*term, _ map[string]float64) uint32 {
+func safeTiers(terms []*term) uint32 {
 	var safe uint32
 	texts := len(textTiers)
 	for j, ancestors := range ancestorTiers {

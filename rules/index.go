@@ -85,7 +85,6 @@ type sourceIndex struct {
 func newIndex(s *Set, p *plan) *index {
 	x := &index{buckets: map[string]*bucket{}, why: make([]string, len(s.compiled))}
 	formulas := make([]ruleFormula, len(s.compiled))
-	regexes := map[string]float64{}
 	for i := range s.compiled {
 		c := &s.compiled[i]
 		f := &formulas[i]
@@ -95,7 +94,7 @@ func newIndex(s *Set, p *plan) *index {
 			f.exceptions = append(f.exceptions, p.formula(e.cond))
 			terms = append(terms, e.cond.term)
 		}
-		f.safe, f.ancestral = safeTiers(terms, regexes), readsAncestors(terms)
+		f.safe, f.ancestral = safeTiers(terms), readsAncestors(terms)
 	}
 	b := newIndexer(p)
 	b.index, b.formulas = x, formulas
