@@ -25,11 +25,9 @@ func request[T any](b *broker, req interface {
 	RequestWith(context.Context, kmsg.Requestor) (T, error)
 }) T {
 	b.t.Helper()
-	cl := b.client()
-	defer cl.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	res, err := req.RequestWith(ctx, cl)
+	res, err := req.RequestWith(ctx, b.admin)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -62,6 +60,7 @@ func (b *broker) createTopicWith(name string, partitions int32, settings map[str
 	}
 	req.Topics = append(req.Topics, topic)
 	b.none("creating "+name, request(b, req).Topics[0].ErrorCode)
+	b.logEnds(name, partitions)
 }
 
 func (b *broker) deleteTopic(name string) {
@@ -99,6 +98,27 @@ func (b *broker) set(topic, name, value string) {
 	b.none("setting "+name+" of "+topic, request(b, req).Resources[0].ErrorCode)
 }
 
+// acl says what everybody may do with a topic, or not. Whatever is not said of a topic with any is not allowed.
+func (b *broker) acl(topic string, operation kmsg.ACLOperation, permission kmsg.ACLPermissionType) {
+	b.t.Helper()
+	req := kmsg.NewPtrCreateACLsRequest()
+	acl := kmsg.NewCreateACLsRequestCreation()
+	acl.ResourceType, acl.ResourceName, acl.ResourcePatternType = kmsg.ACLResourceTypeTopic, topic, kmsg.ACLResourcePatternTypeLiteral
+	acl.Principal, acl.Host, acl.Operation, acl.PermissionType = "User:*", "*", operation, permission
+	req.Creations = append(req.Creations, acl)
+	b.none("creating an ACL", request(b, req).Results[0].ErrorCode)
+}
+
+func (b *broker) deleteACLs(topic string) {
+	b.t.Helper()
+	req := kmsg.NewPtrDeleteACLsRequest()
+	filter := kmsg.NewDeleteACLsRequestFilter()
+	filter.ResourceType, filter.ResourceName, filter.ResourcePatternType = kmsg.ACLResourceTypeTopic, &topic, kmsg.ACLResourcePatternTypeLiteral
+	filter.Operation, filter.PermissionType = kmsg.ACLOperationAny, kmsg.ACLPermissionTypeAny
+	req.Filters = append(req.Filters, filter)
+	b.none("deleting ACLs", request(b, req).Results[0].ErrorCode)
+}
+
 func (b *broker) partitionsOf(topic string) int32 {
 	b.t.Helper()
 	req := kmsg.NewPtrMetadataRequest()
@@ -106,6 +126,16 @@ func (b *broker) partitionsOf(topic string) int32 {
 	rt.Topic = &topic
 	req.Topics = append(req.Topics, rt)
 	return int32(len(request(b, req).Topics[0].Partitions))
+}
+
+// producers is how many producers the first partition of a topic knows.
+func (b *broker) producers(topic string) int {
+	b.t.Helper()
+	req := kmsg.NewPtrDescribeProducersRequest()
+	rt := kmsg.NewDescribeProducersRequestTopic()
+	rt.Topic, rt.Partitions = topic, []int32{0}
+	req.Topics = append(req.Topics, rt)
+	return len(request(b, req).Topics[0].Partitions[0].ActiveProducers)
 }
 
 // logEnds are the end offsets of the first partitions of topic, whatever transactions are open.
@@ -122,9 +152,18 @@ func (b *broker) logEnds(topic string, partitions int32) []int64 {
 	}
 	req.Topics = append(req.Topics, rt)
 	ends := make([]int64, partitions)
-	for _, p := range request(b, req).Topics[0].Partitions {
-		ends[p.Partition] = p.Offset
-	}
+	await(b.t, "the ends of "+topic, func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		res, err := req.RequestWith(ctx, b.admin)
+		known := err == nil && len(res.Topics) == 1
+		for i := 0; known && i < len(res.Topics[0].Partitions); i++ {
+			p := &res.Topics[0].Partitions[i]
+			ends[p.Partition] = p.Offset
+			known = p.ErrorCode == 0 // a leader that just became one does not know it yet
+		}
+		return known
+	})
 	return ends
 }
 
@@ -141,11 +180,20 @@ func sum(offsets []int64) (total int64) {
 	return total
 }
 
-// offsets are the group's committed offsets of topic, -1 where there is none; nil while they cannot be read.
+// offsets are the group's committed offsets of topic, -1 where there is none; nil while they cannot be read. What a
+// transaction that was told to end has not brought there yet is missing.
 func (b *broker) offsets(group, topic string, partitions int32) []int64 {
-	cl := b.client()
-	defer cl.Close()
+	return b.fetchOffsets(group, topic, partitions, false)
+}
+
+// settled are the offsets when no transaction is on its way there any more; nil while one is.
+func (b *broker) settled(group, topic string, partitions int32) []int64 {
+	return b.fetchOffsets(group, topic, partitions, true)
+}
+
+func (b *broker) fetchOffsets(group, topic string, partitions int32, stable bool) []int64 {
 	req := kmsg.NewPtrOffsetFetchRequest()
+	req.RequireStable = stable
 	rg := kmsg.NewOffsetFetchRequestGroup()
 	rg.Group = group
 	gt := kmsg.NewOffsetFetchRequestGroupTopic()
@@ -159,12 +207,15 @@ func (b *broker) offsets(group, topic string, partitions int32) []int64 {
 	req.Group, req.Topics, req.Groups = group, append(req.Topics, rt), append(req.Groups, rg)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	resp, err := req.RequestWith(ctx, cl)
+	resp, err := req.RequestWith(ctx, b.admin)
 	if err != nil || len(resp.Groups) == 0 || len(resp.Groups[0].Topics) == 0 {
 		return nil
 	}
 	offsets := make([]int64, partitions)
 	for _, p := range resp.Groups[0].Topics[0].Partitions {
+		if p.ErrorCode != 0 {
+			return nil
+		}
 		offsets[p.Partition] = p.Offset
 	}
 	return offsets

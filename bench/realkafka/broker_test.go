@@ -27,7 +27,8 @@ type broker struct {
 
 	properties []string
 
-	nodes int // of the cluster, when they are several: topics have so many replicas
+	admin *kgo.Client // of request
+	nodes int         // of the cluster, when they are several: topics have so many replicas
 }
 
 func (b *broker) addr() string { return "127.0.0.1:" + b.port }
@@ -49,6 +50,10 @@ func (b *broker) start() {
 	defer log.Close()
 	b.cmd = exec.Command("./start.sh", append([]string{filepath.Join(b.dir, "data"), b.port}, b.properties...)...)
 	b.cmd.Stdout, b.cmd.Stderr = log, log
+	if testing.Short() {
+		// It lives for a minute: what the better compiler costs does not come back.
+		b.cmd.Env = append(os.Environ(), "JAVA_TOOL_OPTIONS=-XX:TieredStopAtLevel=1")
+	}
 	// A broker that a crashed test leaves behind would hold the port for ever.
 	b.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := b.cmd.Start(); err != nil {
@@ -57,6 +62,10 @@ func (b *broker) start() {
 	deadline := time.Now().Add(3 * time.Minute) // the first start fetches the artifacts
 	for time.Now().Before(deadline) {
 		if b.answers() {
+			if b.admin == nil {
+				b.admin = b.client()
+				b.t.Cleanup(b.admin.Close)
+			}
 			return
 		}
 		time.Sleep(200 * time.Millisecond)

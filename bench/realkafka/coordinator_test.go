@@ -67,9 +67,7 @@ func (b *broker) preferred() {
 // replicas in sync for longer than a transaction may last: the coordinator aborts what is open, and its members, alive all
 // the time, do it again. It takes two minutes.
 func TestCoordinatorsMove(t *testing.T) {
-	if testing.Short() {
-		t.Skip("two brokers and a minute's wait")
-	}
+	whole(t)
 	const events, steps = 60_000, 4
 	b, other := startTwo(t, "transaction.abort.timed.out.transaction.cleanup.interval.ms=500")
 	b.createTopic("events", partitions)

@@ -3,6 +3,8 @@
 package realkafka
 
 import (
+	"bytes"
+	"fmt"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,6 +15,9 @@ import (
 // moment and stand there, in every partition; then it happens. What a read_committed consumer sees is the replay,
 // each id once, and what is remembered is what an undisturbed group remembers. With -short only some moments.
 func TestFailureTable(t *testing.T) {
+	if testing.Short() {
+		t.Parallel() // with TestExactlyOnce: both wait most of the time
+	}
 	l := startLab(t)
 	trials := map[string]func(*testing.T){}
 	add := func(short bool, name string, f func(*trial)) {
@@ -36,6 +41,9 @@ func TestFailureTable(t *testing.T) {
 		add(s.in(stepOffset), "rebalance/"+s.name, func(x *trial) { x.rebalance(s, false) })
 		add(s.in(stepEnd), "rebalance beyond the budget/"+s.name, func(x *trial) { x.rebalance(s, true) })
 	}
+	for _, s := range []step{stepAdd, stepPublish, stepChangelog, stepOffsets, stepOffset} {
+		add(false, "delayed/"+s.name, func(x *trial) { x.delayed(s) })
+	}
 	add(false, "zombie/after EndTxn", func(x *trial) { x.zombie(stepEnd, true) })
 	for _, s := range []step{stepPublish, stepChangelog, stepOffsets, stepOffset, stepEnd} {
 		add(s.in(stepEnd), "timeout/"+s.name, func(x *trial) { x.times(s) })
@@ -47,7 +55,7 @@ func TestFailureTable(t *testing.T) {
 	add(false, "restore/before", func(x *trial) { x.restore(false) })
 	add(true, "restore/after", func(x *trial) { x.restore(true) })
 	for name, f := range map[string]func(*trial){
-		"foreign commit": (*trial).foreign, "moved forwards": (*trial).forwards,
+		"answers lost": (*trial).answersLost, "foreign commit": (*trial).foreign, "moved forwards": (*trial).forwards,
 		"expired": (*trial).expired, "state lost": (*trial).stateLost, "too large": (*trial).tooLarge,
 	} {
 		add(true, name, f)
@@ -58,56 +66,92 @@ func TestFailureTable(t *testing.T) {
 
 // crash is a SIGKILL before the broker sees a request, or when it has done what that asks.
 func (x *trial) crash(at step, done bool) {
-	x.stand(at, done)
+	h := x.stand(at, done)
 	x.run()
-	x.reach()
+	h.reach()
 	x.kill()
-	x.release(false)
+	h.release(false)
 	x.run()
 	x.end()
 }
 
 // late is a SIGKILL after which the request reaches the broker all the same, when another member has gone on.
 func (x *trial) late(at step) {
-	x.stand(at, false)
+	h := x.stand(at, false)
 	x.run()
-	x.reach()
+	h.reach()
 	x.kill()
-	x.others()
+	h.others()
 	had := x.inits.Load()
 	x.run()
 	x.takenOver(had)
-	x.release(true)
+	h.release(true)
 	x.end()
-	x.fenced()
+	h.fenced()
+}
+
+// delayed is a request that is so long on its way that the member asks again; the first reaches the broker in a later
+// transaction of the same producer, just before that ends. Then the member is killed.
+func (x *trial) delayed(at step) {
+	first := x.stand(at, false)
+	m := x.run()
+	first.reach()
+	first.others()
+	id := func(*trial) string { return x.idIn(first) }
+	next := x.stand(step{"EndTxn after that", apiEndTxn, id, 1}, false)
+	next.reach()
+	first.release(true)
+	time.Sleep(500 * time.Millisecond)
+	ended := x.stand(step{"the end of that", apiEndTxn, id, 0}, true)
+	next.release(true)
+	ended.reach()
+	x.kill()
+	ended.release(false)
+	m = x.run()
+	x.finished()
+	// A late offset is the group's, then: the marker counts.
+	if back := m.says("the marker counts"); back != at.in(stepOffset) {
+		x.t.Errorf("the group's offset went back: %t", back)
+	}
+	x.end()
+}
+
+// idIn is the transactional id of the first request that was held.
+func (x *trial) idIn(h *hold) string {
+	for p := range labPartitions {
+		if id := fmt.Sprintf("%s.%s.%d", x.group, x.input, p); bytes.Contains(h.held[0].request, []byte(id)) {
+			return id
+		}
+	}
+	return "none"
 }
 
 // zombie freezes the member until another has gone on; then its request reaches the broker, and it wakes up.
 func (x *trial) zombie(at step, done bool) {
-	x.stand(at, done)
+	h := x.stand(at, done)
 	m := x.run()
-	x.reach()
+	h.reach()
 	m.Process.Signal(syscall.SIGSTOP)
-	x.others()
+	h.others()
 	had := x.inits.Load()
 	x.run()
 	x.takenOver(had)
-	x.release(true)
+	h.release(true)
 	m.Process.Signal(syscall.SIGCONT)
 	await(x.t, "the zombie to see what it is", func() bool { return m.says("generation over") })
 	x.end()
 	if !done {
-		x.fenced()
+		h.fenced()
 	}
 }
 
 // rebalance lets another member join at the moment. The request goes on at once, or when the time to finish is over and
 // others have gone on.
 func (x *trial) rebalance(at step, beyond bool) {
-	x.stand(at, false)
+	h := x.stand(at, false)
 	m := x.run()
-	x.reach()
-	x.others()
+	h.reach()
+	h.others()
 	had, joins := x.inits.Load(), x.joins.Load()
 	x.run()
 	await(x.t, "another member to join", func() bool { return x.joins.Load() > joins })
@@ -115,21 +159,21 @@ func (x *trial) rebalance(at step, beyond bool) {
 		await(x.t, "the first to give up", func() bool { return m.says("generation over") })
 		x.takenOver(had)
 	}
-	x.release(true)
+	h.release(true)
 	x.end()
 	if beyond {
-		x.fenced()
+		h.fenced()
 	}
 }
 
 // restore is a crash in mid-commit and another while its state is read.
 func (x *trial) restore(done bool) {
 	x.configure("  fetch_bytes: 1024\n")
-	x.stand(stepEnd, true)
+	h := x.stand(stepEnd, true)
 	x.run()
-	x.reach()
+	h.reach()
 	x.kill()
-	x.release(false)
+	h.release(false)
 	x.crash(stepRestore, done)
 }
 
@@ -152,11 +196,11 @@ func (x *trial) disturbed(m *member, text string) {
 // The coordinator aborts it and fences the member.
 func (x *trial) times(at step) {
 	x.timeout.Store(int64(2 * time.Second))
-	x.stand(at, false)
+	h := x.stand(at, false)
 	m := x.run()
-	x.reach()
+	h.reach()
 	time.Sleep(3500 * time.Millisecond)
-	x.release(true)
+	h.release(true)
 	x.disturbed(m, goesOn)
-	x.fenced()
+	h.fenced()
 }

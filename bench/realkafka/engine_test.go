@@ -156,6 +156,14 @@ func parse(t *testing.T, text string) []signal {
 	return all
 }
 
+// whole skips what is not in the selection that -short makes.
+func whole(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("not with -short")
+	}
+}
+
 // await polls until done, at most a minute and a half.
 func await(t *testing.T, what string, done func() bool) {
 	t.Helper()

@@ -8,15 +8,18 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // What operators do, and what happens to topics: offsets set by hand, a state from a later release, a changelog deleted,
 // an input made anew.
 func TestOperators(t *testing.T) {
-	b := startBroker(t)
+	whole(t)
+	// Brokers forget producers that wrote nothing for a day; here after a second.
+	b := startBroker(t, "producer.id.expiration.ms=1000", "producer.id.expiration.check.interval.ms=200")
 	b.createTopic("events", partitions)
 	b.createTopic("signals", partitions)
-	b.publish("events", 8_000)
+	b.publish("events", 4_000)
 	bin := buildEngine(t)
 	e := newEngine(t, bin, survivorConfig(b, "ops", "signals", "exactly_once"))
 	changelog := "ops.events.spoor-state"
@@ -27,6 +30,9 @@ func TestOperators(t *testing.T) {
 		})
 	}
 	m := e.run()
+	done()
+	await(t, "the brokers to forget the producer", func() bool { return b.producers(changelog) == 0 })
+	b.more("events", 10, 4_000)
 	done()
 	m.drain(t)
 	first := b.signals("signals")
@@ -88,22 +94,53 @@ func TestOperators(t *testing.T) {
 
 // The input gets more partitions: the changelog gets them first, and what comes in them is processed from the beginning.
 func TestInputGrows(t *testing.T) {
-	b := startBroker(t)
+	whole(t)
+	b := startBroker(t, "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer", "allow.everyone.if.no.acl.found=true")
 	b.createTopic("events", 3)
 	b.createTopic("signals", partitions)
-	b.more("events", 21, 4_000)
+	b.more("events", 21, 3_000)
 	e := newEngine(t, buildEngine(t), survivorConfig(b, "grow", "signals", "exactly_once"))
-	first, second := e.run(), e.run()
-	await(t, "all events to be committed", func() bool { return b.committed("grow", "events", 3) == b.ends("events", 3) })
-	b.grow("events", 7)
-	await(t, "the new partitions to be known", func() bool { return b.partitionsOf("events") == 7 })
-	b.more("events", 22, 6_000)
-	await(t, "all events to be committed", func() bool { return b.committed("grow", "events", 7) == b.ends("events", 7) })
-	if n := b.partitionsOf("grow.events.spoor-state"); n != 7 {
+	changelog := "grow.events.spoor-state"
+	members := []*member{e.run(), e.run()}
+	drain := func() {
+		t.Helper()
+		for _, m := range members {
+			m.drain(t)
+		}
+	}
+	grown := func(n int32) {
+		t.Helper()
+		b.grow("events", n)
+		await(t, "the new partitions to be known", func() bool { return b.partitionsOf("events") == n })
+		b.more("events", 21+uint64(n), 3_000)
+	}
+	done := func(n int32) {
+		t.Helper()
+		await(t, "all events to be committed", func() bool { return b.committed("grow", "events", n) == b.ends("events", n) })
+	}
+	done(3)
+	grown(7)
+	done(7)
+	if n := b.partitionsOf(changelog); n != 7 {
 		t.Errorf("the changelog has %d partitions", n)
 	}
-	first.drain(t)
-	second.drain(t)
+
+	// Nobody may grow the changelog: the new partitions wait, the others go on. Until somebody may.
+	b.acl(changelog, kmsg.ACLOperationAll, kmsg.ACLPermissionTypeAllow)
+	b.acl(changelog, kmsg.ACLOperationAlter, kmsg.ACLPermissionTypeDeny)
+	grown(8)
+	done(7)
+	await(t, "the sentence", func() bool {
+		return members[0].says("the changelog's topic has no partition for it") || members[1].says("the changelog's topic has no partition for it")
+	})
+	if at := b.offsets("grow", "events", 8); at == nil || at[7] > 0 {
+		t.Errorf("the offsets are %d", at)
+	}
+	drain()
+	b.deleteACLs(changelog)
+	members = []*member{e.run(), e.run()}
+	done(8)
+	drain()
 	published := b.signals("signals")
 	once(t, published)
 	compare(t, published, e.replayed())

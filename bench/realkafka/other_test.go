@@ -8,8 +8,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,12 +24,43 @@ import (
 	"spoor/rules/policy"
 )
 
+// answersLost cuts the connection in place of many answers: of EndTxn most of all, whose outcome nobody then knows but the
+// changelog, and of everything else that a transaction is made of. REALKAFKA_SEED chooses which.
+func (x *trial) answersLost() {
+	x.records = 40
+	x.configure("")
+	oneIn := map[int16]int{apiEndTxn: 4, apiProduce: 25, apiAddPartitions: 15, apiAddOffsets: 15, apiTxnOffsetCommit: 15, apiInitProducerID: 6}
+	var mu sync.Mutex
+	random := rand.New(rand.NewPCG(uint64(number(x.t, "REALKAFKA_SEED", 1)), 2)) // guarded by mu
+	lost := map[int16]int{}                                                      // guarded by mu
+	x.lab.proxy.watch(x.group, func(e *exchange) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if e.answer == nil || oneIn[e.api] == 0 || random.IntN(oneIn[e.api]) > 0 {
+			return true
+		}
+		lost[e.api]++
+		return false
+	})
+	x.run()
+	x.end()
+	mu.Lock()
+	defer mu.Unlock()
+	x.t.Logf("answers lost, by request: %v", lost)
+	for api := range oneIn {
+		if lost[api] == 0 {
+			x.t.Errorf("no answer of request %d was lost", api)
+		}
+	}
+}
+
 // foreign is another program that commits under the partitions' transactional ids while a commit of ours is in doubt.
 func (x *trial) foreign() {
-	x.stand(stepEnd, false)
+	h := x.stand(stepEnd, false)
 	m := x.run()
-	x.reach()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	h.reach()
+	back := x.stand(stepInit, false) // the member may not take over while the other is at it
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	clients := make([]*kgo.Client, labPartitions)
 	for p := range clients {
@@ -60,20 +93,26 @@ func (x *trial) foreign() {
 			x.t.Fatal(err)
 		}
 	}
-	x.release(true)
+	h.release(true)
+	back.release(true)
 	x.disturbed(m, "the changelog holds another's commits")
-	x.fenced()
+	h.fenced()
 }
 
 // forwards is an operator who moves the group's offsets forwards: what is stepped over is not processed, and the state is
 // what it was.
 func (x *trial) forwards() {
-	x.stand(stepEnd, true)
+	h := x.stand(stepEnd, true)
 	x.run()
-	x.reach()
-	time.AfterFunc(300*time.Millisecond, func() { x.release(true) })
+	h.reach()
+	time.AfterFunc(300*time.Millisecond, func() { h.release(true) })
 	x.drain()
-	from, to := x.offsets(x.group, x.input, labPartitions), make([]int64, labPartitions)
+	var from []int64
+	await(x.t, "the group's offsets", func() bool {
+		from = x.settled(x.group, x.input, labPartitions)
+		return from != nil
+	})
+	to := make([]int64, labPartitions)
 	for p, end := range x.logEnds(x.input, labPartitions) {
 		to[p] = min(from[p]+300, end)
 	}
@@ -193,11 +232,11 @@ func (x *trial) stateLost() {
 
 // tooLarge lowers what the output topic takes: the signals beyond it are rejects, in the same transaction.
 func (x *trial) tooLarge() {
-	x.stand(stepAdd, false)
+	h := x.stand(stepAdd, false)
 	x.run()
-	x.reach()
-	x.set(x.out(), "max.message.bytes", "1500")
-	x.release(true)
+	h.reach()
+	x.set(x.out(), "max.message.bytes", "2000")
+	h.release(true)
 	x.finished()
 	x.drain()
 	all := x.signals(x.out())
@@ -219,11 +258,11 @@ func (x *trial) tooLarge() {
 
 // tooLargeChange lowers what the changelog takes: nothing is committed until an operator raises it.
 func (x *trial) tooLargeChange() {
-	x.stand(stepAdd, false)
+	h := x.stand(stepAdd, false)
 	m := x.run()
-	x.reach()
+	h.reach()
 	x.set(x.changelog(), "max.message.bytes", "150")
-	x.release(true)
+	h.release(true)
 	await(x.t, "the engine to say what to raise", func() bool { return m.says("raise max.message.bytes of topic") })
 	x.set(x.changelog(), "max.message.bytes", "")
 	x.end()

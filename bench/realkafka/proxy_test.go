@@ -5,7 +5,6 @@ package realkafka
 import (
 	"encoding/binary"
 	"io"
-	"math/rand/v2"
 	"net"
 	"sync"
 	"testing"
@@ -142,45 +141,4 @@ func frame(r io.Reader) ([]byte, error) {
 	copy(b, size[:])
 	_, err := io.ReadFull(r, b[4:])
 	return b, err
-}
-
-// Answers are lost: of EndTxn most of all, whose outcome nobody then knows but the changelog, and of everything else
-// that a transaction is made of. Each id is there once, and the bytes are the replay's.
-func TestAnswersLost(t *testing.T) {
-	const events = 30_000
-	b, p := startBehindProxy(t)
-	b.createTopic("events", partitions)
-	b.createTopic("signals", partitions)
-	b.publish("events", events)
-
-	oneIn := map[int16]int{apiEndTxn: 4, apiProduce: 25, apiAddPartitions: 15, apiAddOffsets: 15, apiTxnOffsetCommit: 15, apiInitProducerID: 6}
-	var mu sync.Mutex
-	random := rand.New(rand.NewPCG(uint64(number(t, "REALKAFKA_SEED", 1)), 2)) // guarded by mu
-	dropped := map[int16]int{}                                                 // guarded by mu
-	p.watch("spoor", func(x *exchange) bool {
-		mu.Lock()
-		defer mu.Unlock()
-		if x.answer == nil || oneIn[x.api] == 0 || random.IntN(oneIn[x.api]) > 0 {
-			return true
-		}
-		dropped[x.api]++
-		return false
-	})
-	e := newEngine(t, buildEngine(t), survivorConfig(b, "lost", "signals", "exactly_once")+"commit_interval: 50ms\ncommit_records: 200\n")
-	m := e.run()
-	await(t, "all events to be committed", func() bool {
-		return b.committed("lost", "events", partitions) == b.ends("events", partitions)
-	})
-	m.drain(t)
-	published := b.signals("signals")
-	compare(t, published, e.replayed())
-	once(t, published)
-	mu.Lock()
-	defer mu.Unlock()
-	t.Logf("answers dropped, by request: %v", dropped)
-	for api := range oneIn {
-		if dropped[api] == 0 && api != apiInitProducerID {
-			t.Errorf("no answer of request %d was dropped", api)
-		}
-	}
 }

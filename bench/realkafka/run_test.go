@@ -11,6 +11,7 @@ const partitions = 8
 // Two members share the topic; one is killed half way, a third joins, all are stopped. Then the same with a
 // restart of the broker in the middle.
 func TestKilledMembersLoseNothing(t *testing.T) {
+	whole(t)
 	const events = 200_000
 	bin := buildEngine(t)
 	f := func(name string, disturb func(b *broker)) {
@@ -42,6 +43,7 @@ func TestKilledMembersLoseNothing(t *testing.T) {
 
 // One undisturbed engine with lineage publishes, byte for byte and in order, what its replay gives.
 func TestUndisturbedEqualsReplay(t *testing.T) {
+	whole(t)
 	b := startBroker(t)
 	b.createTopic("events", partitions)
 	b.createTopic("signals", partitions)

@@ -19,8 +19,12 @@ shift $(($# < 2 ? $# : 2))
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
 
-if [ ! -s "$dir/classpath" ]; then
+# Asking Maven takes as long as starting the broker: its answer is kept while all the jars are there.
+classpath=${XDG_CACHE_HOME:-$HOME/.cache}/spoor-realkafka/$(cksum <"$here/pom.xml" | tr ' ' -)
+if [ ! -s "$classpath" ] || ! (IFS=: && ls $(cat "$classpath")) >/dev/null 2>&1; then
+  mkdir -p "$(dirname "$classpath")"
   mvn -q -B -f "$here/pom.xml" dependency:build-classpath -Dmdep.outputFile="$dir/classpath" >&2
+  mv "$dir/classpath" "$classpath.$$" && mv "$classpath.$$" "$classpath"
 fi
 
 cat >"$dir/server.properties" <<EOF
@@ -46,9 +50,9 @@ for property in "$@"; do
 done
 
 heap=${KAFKA_HEAP:-512m}
-java=(java -Xmx"$heap" -XX:+UseSerialGC -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$(cat "$dir/classpath")")
+java=(java -Xmx"$heap" -XX:+UseSerialGC -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$(cat "$classpath")")
 if [ ! -f "$dir/data/meta.properties" ]; then
-  id=${KAFKA_CLUSTER_ID:-$("${java[@]}" kafka.tools.StorageTool random-uuid 2>/dev/null | tail -1)}
+  id=${KAFKA_CLUSTER_ID:-$(head -c 16 /dev/urandom | base64 | tr '+/' 'xy' | tr -d '=')}
   "${java[@]}" kafka.tools.StorageTool format -t "$id" -c "$dir/server.properties" >>"$dir/log" 2>&1
 fi
 

@@ -27,7 +27,7 @@ type lab struct {
 
 const (
 	labPartitions = 3
-	labEvents     = 6_000
+	labEvents     = 4_000
 	labNodes      = 300 // processes remembered by a partition
 )
 
@@ -56,18 +56,21 @@ type trial struct {
 	group    string
 	input    string
 	delivery string
+	records  int // in a commit
 	e        *engine
 	members  []*member    // those that were not killed
 	timeout  atomic.Int64 // of transactions, in place of the engine's; 0: the engine's
 	joins    atomic.Int64 // how often members asked to join
 	inits    atomic.Int64 // how often a transactional id was taken over
-	stop     stopper
+
+	mu    sync.Mutex
+	holds []*hold // guarded by mu
 }
 
 // trial prepares a group with topics of its own.
 func (l *lab) trial(t *testing.T, group, delivery string) *trial {
 	t.Helper()
-	x := &trial{broker: l.as(t), lab: l, t: t, group: group, input: "events", delivery: delivery}
+	x := &trial{broker: l.as(t), lab: l, t: t, group: group, input: "events", delivery: delivery, records: 100}
 	x.createTopic(x.out(), labPartitions)
 	x.createTopic(x.rejects(), labPartitions)
 	x.configure("")
@@ -76,14 +79,14 @@ func (l *lab) trial(t *testing.T, group, delivery string) *trial {
 }
 
 // configure makes the configuration, with further lines for kafka. So small a state evicts all the time, and a partition
-// makes some 20 commits.
+// makes a dozen commits.
 func (x *trial) configure(kafka string) {
 	x.t.Helper()
 	yaml := survivorConfig(x.broker, x.group, x.out(), x.delivery)
 	yaml = strings.Replace(yaml, "  group:", fmt.Sprintf("  client_id: %s\n  reject: %s\n  compression: none\n%s  group:", x.group, x.rejects(), kafka), 1)
 	yaml = strings.Replace(yaml, "input: events", "input: "+x.input, 1)
 	yaml = strings.Replace(yaml, "changelog: on", fmt.Sprintf("changelog: on, max_nodes: %d", labNodes), 1)
-	x.e = newEngine(x.t, x.lab.bin, yaml+"commit_interval: 50ms\ncommit_records: 100\n")
+	x.e = newEngine(x.t, x.lab.bin, yaml+fmt.Sprintf("commit_interval: 50ms\ncommit_records: %d\n", x.records))
 }
 
 func (x *trial) out() string       { return x.group + ".out" }
@@ -192,53 +195,91 @@ var (
 	stepRestore   = step{"Fetch of the changelog", apiFetch, (*trial).changelog, 2}
 )
 
-// stopper makes a group stand still at a step: from the nth on, all such requests, or all such answers, wait.
-type stopper struct {
-	mu       sync.Mutex
-	armed    bool // guarded by mu, as all of it
+// hold makes a group stand still at a step: all such requests from the nth on, or all such answers, wait.
+type hold struct {
+	x        *trial
 	at       step
 	answered bool
 	reached  chan struct{}
 	released chan struct{}
-	pass     bool
-	held     []*exchange
-	errors   []uint16 // what the broker answered to those, in the end
+
+	// guarded by x.mu
+	over   bool // nothing more is held
+	pass   bool
+	held   []*exchange
+	errors []uint16 // what the broker answered to those, in the end
 }
 
 // stand makes the group stand still at a step: with answered, when the broker has done it. It is called before that
 // can happen.
-func (x *trial) stand(at step, answered bool) {
-	x.stop.mu.Lock()
-	defer x.stop.mu.Unlock()
-	x.stop.armed, x.stop.at, x.stop.answered = true, at, answered
-	x.stop.reached, x.stop.released = make(chan struct{}), make(chan struct{})
-	x.stop.held, x.stop.errors = nil, nil
+func (x *trial) stand(at step, answered bool) *hold {
+	h := &hold{x: x, at: at, answered: answered, reached: make(chan struct{}), released: make(chan struct{})}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.holds = append(x.holds, h)
+	return h
 }
 
 // reach waits until the group stands still, and gives all of its partitions the time to.
-func (x *trial) reach() {
-	x.t.Helper()
+func (h *hold) reach() {
+	h.x.t.Helper()
 	select {
-	case <-x.stop.reached:
+	case <-h.reached:
 		time.Sleep(100 * time.Millisecond)
 	case <-time.After(time.Minute):
-		x.t.Fatalf("no member comes to %s", x.stop.at.name)
+		h.x.t.Fatalf("no member comes to %s", h.at.name)
 	}
 }
 
 // others lets everything pass from now on but what is held.
-func (x *trial) others() {
-	x.stop.mu.Lock()
-	defer x.stop.mu.Unlock()
-	x.stop.armed = false
+func (h *hold) others() {
+	h.x.mu.Lock()
+	defer h.x.mu.Unlock()
+	h.over = true
 }
 
 // release lets what was held go to the broker, or back to the member; without pass it is lost.
-func (x *trial) release(pass bool) {
-	x.stop.mu.Lock()
-	defer x.stop.mu.Unlock()
-	x.stop.armed, x.stop.pass = false, pass
-	close(x.stop.released)
+func (h *hold) release(pass bool) {
+	h.x.mu.Lock()
+	defer h.x.mu.Unlock()
+	h.over, h.pass = true, pass
+	close(h.released)
+}
+
+// takes says whether e is to wait, and notes what the broker answers to what waited before.
+func (h *hold) takes(e *exchange) bool {
+	if (e.api == apiEndTxn || e.api == apiAddOffsets) && len(e.answer) >= 15 && slices.Contains(h.held, e) {
+		h.errors = append(h.errors, binary.BigEndian.Uint16(e.answer[13:])) // version 3
+	}
+	if h.over || e.api != h.at.api || (e.answer != nil) != h.answered || h.at.of != nil && !bytes.Contains(e.request, []byte(h.at.of(h.x))) {
+		return false
+	}
+	if h.at.nth > 0 {
+		h.at.nth--
+		return false
+	}
+	if len(h.held) == 0 {
+		close(h.reached)
+	}
+	h.held = append(h.held, e)
+	return true
+}
+
+// fenced holds that the broker refused every held request that reached it. Only EndTxn and AddOffsetsToTxn begin their
+// answers with the error; of others nothing is held.
+func (h *hold) fenced() {
+	h.x.t.Helper()
+	h.x.mu.Lock()
+	defer h.x.mu.Unlock()
+	if api := h.at.api; len(h.errors) == 0 && (api == apiEndTxn || api == apiAddOffsets) {
+		h.x.t.Error("no answer to what was held came by")
+	}
+	for _, code := range h.errors {
+		if code == 0 {
+			h.x.t.Errorf("the broker took a late %s", h.at.name)
+		}
+	}
+	h.x.t.Logf("answers to late requests: %d", h.errors)
 }
 
 // watch is the group's watcher in the proxy.
@@ -255,30 +296,17 @@ func (x *trial) watch(e *exchange) bool {
 	if e.api == apiInitProducerID && answersInit(e.answer) {
 		x.inits.Add(1)
 	}
-	s := &x.stop
-	s.mu.Lock()
-	if (e.api == apiEndTxn || e.api == apiAddOffsets) && len(e.answer) >= 15 && slices.Contains(s.held, e) {
-		s.errors = append(s.errors, binary.BigEndian.Uint16(e.answer[13:])) // version 3
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, h := range x.holds {
+		if h.takes(e) {
+			x.mu.Unlock()
+			<-h.released
+			x.mu.Lock()
+			return h.pass
+		}
 	}
-	if !s.armed || e.api != s.at.api || (e.answer != nil) != s.answered || s.at.of != nil && !bytes.Contains(e.request, []byte(s.at.of(x))) {
-		s.mu.Unlock()
-		return true
-	}
-	if s.at.nth > 0 {
-		s.at.nth--
-		s.mu.Unlock()
-		return true
-	}
-	if len(s.held) == 0 {
-		close(s.reached)
-	}
-	s.held = append(s.held, e)
-	released := s.released
-	s.mu.Unlock()
-	<-released
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.pass
+	return true
 }
 
 // shorten gives an InitProducerID (version 4) another transaction timeout: behind the head, which ends in no tagged fields,
@@ -297,26 +325,9 @@ func answersInit(answer []byte) bool {
 	return len(answer) >= 15 && binary.BigEndian.Uint16(answer[13:]) == 0
 }
 
-// fenced holds that the broker refused every held request that reached it. Only EndTxn and AddOffsetsToTxn begin their
-// answers with the error; of others nothing is held.
-func (x *trial) fenced() {
-	x.t.Helper()
-	x.stop.mu.Lock()
-	defer x.stop.mu.Unlock()
-	if api := x.stop.at.api; len(x.stop.errors) == 0 && (api == apiEndTxn || api == apiAddOffsets) {
-		x.t.Error("no answer to what was held came by")
-	}
-	for _, code := range x.stop.errors {
-		if code == 0 {
-			x.t.Errorf("the broker took a late %s", x.stop.at.name)
-		}
-	}
-	x.t.Logf("answers to late requests: %d", x.stop.errors)
-}
-
 // together runs trials at once: most of their time they wait for a session to end.
 func together(t *testing.T, trials map[string]func(*testing.T)) {
-	places := make(chan struct{}, 12)
+	places := make(chan struct{}, 24)
 	var running sync.WaitGroup
 	for name, f := range trials {
 		running.Go(func() {
