@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 	"strconv"
@@ -44,11 +45,35 @@ func (f *stateFlags) add(cmd *cobra.Command, partition string) {
 
 // images reads the changelog, and hands each partition's image to fn.
 func (a *app) images(cmd *cobra.Command, f *stateFlags, fn func(partition int32, i *changelog.Image) error) error {
+	if f.partition < 0 && cmd.Flags().Changed("partition") {
+		return &usageError{fmt.Errorf("there is no partition %d", f.partition), cmd.CommandPath()}
+	}
 	cfg, err := a.loadConfig(f.config)
 	if err != nil {
 		return err
 	}
 	return kafka.ReadState(cmd.Context(), cfg.Cluster(), cfg.Pipeline().State, f.partition, a.logger(cfg.Log), fn)
+}
+
+// imageTable writes a table with what rows makes of each partition's image; no head without a body when it fails.
+func (a *app) imageTable(cmd *cobra.Command, f *stateFlags, head string, rows func(w io.Writer, partition int32, i *changelog.Image)) error {
+	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	headed := false
+	withHead := func() {
+		if !headed {
+			headed = true
+			fmt.Fprintln(w, head)
+		}
+	}
+	err := a.images(cmd, f, func(p int32, i *changelog.Image) error {
+		withHead()
+		rows(w, p, i)
+		return nil
+	})
+	if err == nil {
+		withHead()
+	}
+	return firstError(err, w.Flush())
 }
 
 func (a *app) stateListCommand() *cobra.Command {
@@ -60,9 +85,7 @@ func (a *app) stateListCommand() *cobra.Command {
 		Example: "  engine state ls --config engine.yaml --partition 3",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "HOST\tPARTITION\tPROCESSES\tRUNNING\tCHANGED\tBYTES")
-			err := a.images(cmd, &f, func(p int32, i *changelog.Image) error {
+			return a.imageTable(cmd, &f, "HOST\tPARTITION\tPROCESSES\tRUNNING\tCHANGED\tBYTES", func(w io.Writer, p int32, i *changelog.Image) {
 				for entries := i.State.Entries(); len(entries) > 0; {
 					host := entries[0].Host
 					var processes, running int
@@ -82,9 +105,7 @@ func (a *app) stateListCommand() *cobra.Command {
 					entries = entries[n:]
 					fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%s\t%d\n", printable(host), p, processes, running, milliseconds(changed), bytes)
 				}
-				return nil
 			})
-			return firstError(err, w.Flush())
 		},
 	}
 	f.add(cmd, "only this partition")
@@ -135,7 +156,11 @@ func (a *app) stateGetCommand() *cobra.Command {
 				}
 				return nil
 			})
-			if err == nil && !found {
+			switch {
+			case err != nil || found:
+			case len(args) == 2:
+				err = fmt.Errorf("nothing is remembered of process %s of %q: 'engine state get' without it lists those that are", args[1], args[0])
+			default:
 				err = fmt.Errorf("nothing is remembered of %q: 'engine state ls' lists the hosts", args[0])
 			}
 			return err
@@ -172,12 +197,10 @@ remembered and how much memory that takes, and how many records and bytes a rest
 		Example: "  engine state stats --config engine.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "PARTITION\tCOMMITS\tPOSITION\tTIME\tHOSTS\tPROCESSES\tSTUBS\tMEMORY\tRECORDS\tBYTES\tOLDEST")
-			err := a.images(cmd, &f, func(p int32, i *changelog.Image) error {
+			return a.imageTable(cmd, &f, "PARTITION\tCOMMITS\tPOSITION\tTIME\tHOSTS\tPROCESSES\tSTUBS\tMEMORY\tRECORDS\tBYTES\tOLDEST", func(w io.Writer, p int32, i *changelog.Image) {
 				if !i.Marked {
 					fmt.Fprintf(w, "%d\t-\t-\t-\t-\t-\t-\t-\t%d\t%d\t-\n", p, i.Records, i.Bytes)
-					return nil
+					return
 				}
 				s := i.State.Stats()
 				oldest := "-"
@@ -187,9 +210,7 @@ remembered and how much memory that takes, and how many records and bytes a rest
 				}
 				fmt.Fprintf(w, "%d\t%d\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n", p, i.Marker.Sequence, i.Marker.Next, milliseconds(i.Marker.Clock.Now),
 					s.Hosts, s.Nodes, s.Stubs, s.Bytes, i.Records, i.Bytes, oldest)
-				return nil
 			})
-			return firstError(err, w.Flush())
 		},
 	}
 	f.add(cmd, "only this partition")

@@ -42,6 +42,9 @@ log: {level: error}
 		}
 	}
 	f(exitFailed, []string{"has kept state"}, "stats")
+	if _, out, _ := call(t, "", "state", "ls", "--config", "engine.yaml"); out != "" {
+		t.Errorf("a table of nothing:\n%s", out)
+	}
 
 	a := &app{}
 	cfg, err := a.loadConfig("engine.yaml")
@@ -80,7 +83,9 @@ log: {level: error}
 	f(0, []string{"HOST", "pc0", "pc1", "2026-01-01T00:00:04Z"}, "ls")
 	f(0, []string{"PARTITION", "POSITION"}, "stats")
 	f(0, []string{`"pid":12`, `"parent":10`, `"cmdline":"a 2"`}, "get", "pc0", "12")
-	f(exitFailed, []string{"nothing is remembered of"}, "get", "pc9")
+	f(exitFailed, []string{`nothing is remembered of "pc9": 'engine state ls' lists the hosts`}, "get", "pc9")
+	f(exitFailed, []string{`nothing is remembered of process 77 of "pc0"`}, "get", "pc0", "77")
+	f(exitUsage, []string{"there is no partition -7"}, "ls", "--partition", "-7")
 	f(exitUsage, []string{"is not a process id"}, "get", "pc0", "x")
 	f(exitUsage, []string{"--partition is needed"}, "reset")
 	f(exitFailed, []string{"there is no 7"}, "reset", "--partition", "7")

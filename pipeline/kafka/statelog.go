@@ -130,7 +130,7 @@ func readLog(ctx context.Context, c *client, tp pipeline.TopicPartition, from, t
 			return position, err
 		}
 		if src.paused {
-			return position, fmt.Errorf("the batch at offset %d of %s/%d is corrupt: reset the partition's state to go on without it", src.next, tp.Topic, tp.Partition)
+			return position, fmt.Errorf("the batch at offset %d of %s/%d is corrupt on its leader: if no other replica has a good copy, the topic has to be deleted, and the state in all of it is lost", src.next, tp.Topic, tp.Partition)
 		}
 		records := before(f.Records, to)
 		for i := range records {

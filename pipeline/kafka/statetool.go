@@ -120,6 +120,9 @@ func (c *client) nobodyHome(ctx context.Context) error {
 		return fmt.Errorf("describe the consumer group %q: %w", c.cfg.Group, err)
 	}
 	for _, g := range res.Groups {
+		if g.Error != nil {
+			return fmt.Errorf("describe the consumer group %q: %w", c.cfg.Group, g.Error)
+		}
 		if len(g.Members) > 0 {
 			var hosts []string
 			for _, m := range g.Members {

@@ -19,6 +19,7 @@ import (
 
 	"spoor/pipeline"
 	"spoor/pipeline/embedded"
+	"spoor/pipeline/state"
 )
 
 // series is how many series a collector has, and the sum of their values, or of the number of their observations.
@@ -181,4 +182,21 @@ func TestStall(t *testing.T) {
 	f(time.Minute, 5, 6*time.Minute, false)
 	f(time.Minute, 9, 0, false) // it got on
 	f(5*time.Minute, 9, 5*time.Minute, true)
+}
+
+// A reset that may not see whether the group has members does not take it for empty.
+func TestResetAsksForMembers(t *testing.T) {
+	t.Parallel()
+	all := []kmsg.ACLOperation{kmsg.ACLOperationAll}
+	topics := map[string]int32{"in": 1, "out": 1, "rejects": 1, "g.in.spoor-state": 1}
+	user := embedded.User{Mechanism: "PLAIN", Name: "operator", Password: "pw", Allow: []embedded.Allow{{Transactions: "g.in.", Operations: all}}}
+	for topic := range topics {
+		user.Allow = append(user.Allow, embedded.Allow{Topic: topic, Operations: all})
+	}
+	b := broker(t, embedded.Config{ACLs: true, SASL: &embedded.User{Mechanism: "PLAIN", Name: "admin", Password: "right"}, Topics: topics, Users: []embedded.User{user}})
+	cfg := survivorConfig(b)
+	cfg.SASL = SASL{Mechanism: "plain", Username: "operator", Password: "pw"}
+	if _, err := ResetState(context.Background(), cfg, state.Config{}, 0, quiet); err == nil || !strings.Contains(err.Error(), `describe the consumer group "g"`) {
+		t.Error(err)
+	}
 }
