@@ -97,6 +97,14 @@ func (c *Cluster) History() []Happening {
 	return slices.Clone(c.history)
 }
 
+// LateOffset is a request of an earlier transaction that arrives in the next one of the same producer: the group's
+// offset, and the marker it names, are older than what was committed.
+func (c *Cluster) LateOffset(offset int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.offset, c.metadata = offset, fmt.Sprintf("%s marker=1@%d", changelog.MetadataPrefix, offset)
+}
+
 // Offset is the group's offset and its metadata.
 func (c *Cluster) Offset() (int64, string) {
 	c.mu.Lock()

@@ -55,6 +55,7 @@ func TestStartTable(t *testing.T) {
 	}{
 		{"ours, marker", func(c *pipelinetest.Cluster) {}, 20, changelog.AtMarker, true},
 		{"absent, marker", func(c *pipelinetest.Cluster) { c.SetOffset(-1) }, 20, changelog.AtMarker, true},
+		{"ours, of another marker", func(c *pipelinetest.Cluster) { c.LateOffset(10) }, 20, changelog.Disagrees, true},
 		{"an operator's, forwards", func(c *pipelinetest.Cluster) { c.SetOffset(30) }, 30, changelog.Forwards, true},
 		{"an operator's, backwards", func(c *pipelinetest.Cluster) { c.SetOffset(3) }, 3, changelog.Backwards, false},
 		{"an operator's, where it was", func(c *pipelinetest.Cluster) { c.SetOffset(20) }, 20, changelog.AtMarker, true},
