@@ -1,6 +1,7 @@
 package pipelinetest
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 
