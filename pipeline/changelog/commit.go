@@ -16,6 +16,7 @@ import (
 type Replica struct {
 	position int64 // everything committed before it is in the state; -1: nothing is known
 	marker   Marker
+	markerAt int64     // where in the changelog it is
 	marked   bool      // there is a marker
 	whole    bool      // a restore has reached its end
 	at       time.Time // when that was so
@@ -54,7 +55,7 @@ func (c *Committer) Commit(ctx context.Context, b *pipeline.Batch) error {
 	m := Marker{Sequence: r.marker.Sequence + 1, Next: b.Next, Set: b.Set, Clock: b.Clock, First: r.marker.First}
 	end, err := c.transaction(ctx, b, &m)
 	if err == nil {
-		r.committed(end, m, c.clock())
+		r.committed(end, end-2, m, c.clock()) // behind the marker is the transaction's end
 		return nil
 	}
 	if c.Aborted != nil {
@@ -70,8 +71,8 @@ func (c *Committer) Commit(ctx context.Context, b *pipeline.Batch) error {
 	return err
 }
 
-func (r *Replica) committed(end int64, m Marker, now time.Time) {
-	r.position, r.marker, r.marked, r.whole, r.stale, r.at = end, m, true, true, false, now
+func (r *Replica) committed(end, markerAt int64, m Marker, now time.Time) {
+	*r = Replica{position: end, marker: m, markerAt: markerAt, marked: true, whole: true, at: now}
 }
 
 // transaction is one commit. The position is that behind the transaction in the changelog.
@@ -130,7 +131,7 @@ func (c *Committer) tombstones(ctx context.Context) ([]Record, error) {
 		return nil, err
 	}
 	live := make(map[string]struct{})
-	_, err = c.Log.Read(ctx, first, end, func(key, value []byte) error {
+	_, err = c.Log.Read(ctx, first, end, func(_ int64, key, value []byte) error {
 		switch {
 		case isMarker(key):
 		case value == nil:
@@ -169,14 +170,15 @@ func (c *Committer) resolve(ctx context.Context, m *Marker, cause error) (commit
 	if err != nil {
 		return false, undecided(err)
 	}
-	last := r.marker
+	last, at := r.marker, r.markerAt
 	if r.position > end {
 		return false, fmt.Errorf("%w: it ends at %d, before position %d: %w", ErrForeign, end, r.position, cause)
 	}
-	_, err = c.Log.Read(ctx, max(r.position, 0), end, func(key, value []byte) error {
+	_, err = c.Log.Read(ctx, max(r.position, 0), end, func(offset int64, key, value []byte) error {
 		if !isMarker(key) {
 			return nil
 		}
+		at = offset
 		var err error
 		last, err = decodeMarker(value)
 		return err
@@ -185,7 +187,7 @@ func (c *Committer) resolve(ctx context.Context, m *Marker, cause error) (commit
 	case err != nil:
 		return false, undecided(err)
 	case last == *m:
-		r.committed(end, *m, c.clock())
+		r.committed(end, at, *m, c.clock())
 		c.producer = producer
 		return true, nil
 	case last == r.marker:

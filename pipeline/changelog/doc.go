@@ -26,7 +26,7 @@ type Log interface {
 	// Read hands the committed records from position from on to fn, in order, and returns the position it reached:
 	// to, unless there is an error. Whatever it handed over lies before that position. Key and value are valid
 	// during the call; a nil value is a tombstone.
-	Read(ctx context.Context, from, to int64, fn func(key, value []byte) error) (position int64, err error)
+	Read(ctx context.Context, from, to int64, fn func(offset int64, key, value []byte) error) (position int64, err error)
 	// Committed is the group's offset of the input partition with its metadata; -1 when there is none.
 	Committed(ctx context.Context) (offset int64, metadata string, err error)
 

@@ -25,7 +25,7 @@ func NewImage(cfg state.Config) *Image {
 }
 
 // Apply takes in one record; they come in order.
-func (i *Image) Apply(key, value []byte) (err error) {
+func (i *Image) Apply(_ int64, key, value []byte) (err error) {
 	i.Records++
 	i.Bytes += int64(len(key) + len(value))
 	if isMarker(key) {

@@ -92,12 +92,6 @@ func (m *Marker) metadata() string {
 	return fmt.Sprintf("%s marker=%d@%d", MetadataPrefix, m.Sequence, m.Next)
 }
 
-// named says whether the metadata of an offset is that of this marker.
-func (m *Marker) named(metadata string) bool {
-	rest, ours := strings.CutPrefix(metadata, m.metadata())
-	return ours && (rest == "" || rest[0] == ' ')
-}
-
 // hasMarker says whether an offset was committed together with a marker. An operator's is not, and not the one
 // that an engine without a changelog commits: neither moves the state along.
 func hasMarker(metadata string) bool {

@@ -51,13 +51,5 @@ func TestMetadata(t *testing.T) {
 		if got := hasMarker(metadata); got != want {
 			t.Errorf("%q: %v", metadata, got)
 		}
-		if got := m.named(metadata); got != want {
-			t.Errorf("%q is that of %+v: %v", metadata, m, got)
-		}
-	}
-	for _, other := range []string{"spoor/1 marker=12@3450", "spoor/1 marker=12@34", "spoor/1 marker=13@345"} {
-		if m.named(other) {
-			t.Errorf("%q is taken for that of %+v", other, m)
-		}
 	}
 }

@@ -51,6 +51,9 @@ type Options struct {
 // changelog is, and decides where p starts. P keeps what it has when that is still true of the changelog: nothing
 // is read when the changelog ends where r left it, else only what came after. After an error p and r may be
 // given to Open again, and a restore goes on where it was, unless the error is a *state.FormatError.
+//
+// Another changelog of that name may happen to be long enough for what r remembers. So r's marker is read again, or a
+// later one of the same line.
 func Open(ctx context.Context, log Log, p *pipeline.Partition, r *Replica, o Options) (*Committer, Start, error) {
 	now := o.Clock
 	if now == nil {
@@ -65,22 +68,21 @@ func Open(ctx context.Context, log Log, p *pipeline.Partition, r *Replica, o Opt
 	if err != nil {
 		return nil, start, fmt.Errorf("find the changelog's end: %w", err)
 	}
-	start.Warm = !r.stale && (r.marked || !r.whole) && r.position >= first && r.position <= end && now().Sub(r.at) < warmFor
+	start.Warm = !r.stale && (r.marked && r.markerAt >= first || !r.whole) && r.position >= first && r.position <= end && now().Sub(r.at) < warmFor
 	for {
-		was := *r
 		if !start.Warm {
 			r.discard(p, first, now())
 		}
-		if err := r.read(ctx, log, p, end, &start); err != nil {
+		remembers := r.marked
+		proved, err := r.read(ctx, log, p, end, &start)
+		if err != nil {
 			return nil, start, err
 		}
 		r.at = now()
 		if err := r.start(ctx, log, p, &o, &start); err != nil {
 			return nil, start, err
 		}
-		// Another changelog of that name may happen to be long enough. It has another first marker; when nothing was read
-		// of it, the group's offset still names its last.
-		if !start.Warm || !was.marked || r.marked && r.marker.First == was.marker.First && r.marker.named(start.Metadata) {
+		if !start.Warm || proved || !remembers {
 			break
 		}
 		start.Warm = false
@@ -98,50 +100,57 @@ func (r *Replica) discard(p *pipeline.Partition, first int64, now time.Time) {
 	*r = Replica{position: first, at: now}
 }
 
-// read brings p to the changelog's position end.
-func (r *Replica) read(ctx context.Context, log Log, p *pipeline.Partition, end int64, start *Start) error {
-	if r.position == end && r.whole {
-		return nil
+// read brings p to the changelog's position end. It says whether it has seen the marker that r had, or a later one of the
+// same line.
+func (r *Replica) read(ctx context.Context, log Log, p *pipeline.Partition, end int64, start *Start) (proved bool, err error) {
+	was, from := *r, r.position
+	if r.whole {
+		from = r.markerAt
 	}
-	whole := r.whole
 	r.whole = false
 	var fault error // of a record: reading again gives it again
 	n := int64(0)
-	position, err := log.Read(ctx, r.position, end, func(key, value []byte) error {
-		n++
-		if !isMarker(key) {
-			fault = p.Restore(state.Change{Key: key, Value: value})
-			return fault
+	position, err := log.Read(ctx, from, end, func(offset int64, key, value []byte) error {
+		m := Marker{}
+		if isMarker(key) && value != nil {
+			if m, fault = decodeMarker(value); fault != nil {
+				return fault
+			}
+			proved = proved || was.marked && m.First == was.marker.First
 		}
-		if value == nil {
-			r.marker, r.marked = Marker{}, false
+		if offset < was.position {
 			return nil
 		}
-		var m Marker
-		if m, fault = decodeMarker(value); fault == nil {
-			r.marker, r.marked = m, true
+		n++
+		if isMarker(key) {
+			r.marker, r.markerAt, r.marked = m, offset, value != nil
+			return nil
 		}
+		fault = p.Restore(state.Change{Key: key, Value: value})
 		return fault
 	})
 	start.Records += n
 	if fault != nil {
 		r.position = -1
-		return fmt.Errorf("restore the state: %w", fault)
+		return proved, fmt.Errorf("restore the state: %w", fault)
 	}
 	r.position = max(r.position, position)
 	if err != nil {
-		return fmt.Errorf("read the changelog: %w", err)
+		if n == 0 {
+			r.whole = was.whole
+		}
+		return proved, fmt.Errorf("read the changelog: %w", err)
 	}
-	if whole && n == 0 {
-		r.whole = true // only ends of transactions, and aborted ones
-		return nil
+	if was.whole && n == 0 {
+		r.whole = true // nothing, or ends of transactions and what was aborted
+		return proved, nil
 	}
 	if err := p.Restored(r.marker.Next, r.marker.Clock); err != nil {
 		r.position = -1
-		return fmt.Errorf("restore the state: %w", err)
+		return proved, fmt.Errorf("restore the state: %w", err)
 	}
 	r.whole = true
-	return nil
+	return proved, nil
 }
 
 // start decides where p starts: the start table. Whether the log holds that position is the source's to find out.

@@ -103,7 +103,7 @@ func (s *stateLog) Bounds(ctx context.Context) (first, end int64, err error) {
 const progressEvery = 5 * time.Second
 
 // Read implements changelog.Log.
-func (s *stateLog) Read(ctx context.Context, from, to int64, fn func(key, value []byte) error) (int64, error) {
+func (s *stateLog) Read(ctx context.Context, from, to int64, fn func(offset int64, key, value []byte) error) (int64, error) {
 	ctx, done := s.within(ctx)
 	defer done()
 	m := s.g.m
@@ -114,7 +114,7 @@ func (s *stateLog) Read(ctx context.Context, from, to int64, fn func(key, value 
 
 // readLog hands the committed records of a changelog partition from position from to position to to fn.
 func readLog(ctx context.Context, c *client, tp pipeline.TopicPartition, from, to int64, meters *pipeline.Metrics, log *slog.Logger,
-	fn func(key, value []byte) error, at func(records int, position, end int64)) (int64, error) {
+	fn func(offset int64, key, value []byte) error, at func(records int, position, end int64)) (int64, error) {
 	if from >= to {
 		return from, nil
 	}
@@ -134,7 +134,7 @@ func readLog(ctx context.Context, c *client, tp pipeline.TopicPartition, from, t
 		}
 		records := before(f.Records, to)
 		for i := range records {
-			if err := fn(records[i].Key, records[i].Value); err != nil {
+			if err := fn(records[i].Offset, records[i].Key, records[i].Value); err != nil {
 				return position, err
 			}
 		}

@@ -205,7 +205,7 @@ func TestChangelogIsReadByPosition(t *testing.T) {
 	var got []string
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	at, err := readLog(ctx, c, pipeline.TopicPartition{Topic: "log"}, 0, all[0].end, pipeline.NewMetrics(nil), quiet, func(_, value []byte) error {
+	at, err := readLog(ctx, c, pipeline.TopicPartition{Topic: "log"}, 0, all[0].end, pipeline.NewMetrics(nil), quiet, func(_ int64, _, value []byte) error {
 		got = append(got, string(value))
 		return nil
 	}, func(int, int64, int64) {})

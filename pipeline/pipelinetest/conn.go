@@ -122,7 +122,7 @@ func (n *Conn) Bounds(ctx context.Context) (first, end int64, err error) {
 }
 
 // Read implements changelog.Log.
-func (n *Conn) Read(ctx context.Context, from, to int64, fn func(key, value []byte) error) (int64, error) {
+func (n *Conn) Read(ctx context.Context, from, to int64, fn func(offset int64, key, value []byte) error) (int64, error) {
 	c := n.Cluster
 	position := from
 	part := func(until int64) func() error {
@@ -133,7 +133,7 @@ func (n *Conn) Read(ctx context.Context, from, to int64, fn func(key, value []by
 				}
 				// Not the log's own bytes: who keeps them reads garbage.
 				key, value := bytes.Clone(e.record.Key), bytes.Clone(e.record.Value)
-				err := fn(key, value)
+				err := fn(e.offset, key, value)
 				for _, b := range [][]byte{key, value} {
 					for i := range b {
 						b[i] = '#'

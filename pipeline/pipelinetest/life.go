@@ -233,7 +233,7 @@ func (w *waited) Bounds(ctx context.Context) (first, end int64, err error) {
 	return w.Conn.Bounds(ctx)
 }
 
-func (w *waited) Read(ctx context.Context, from, to int64, fn func(key, value []byte) error) (int64, error) {
+func (w *waited) Read(ctx context.Context, from, to int64, fn func(offset int64, key, value []byte) error) (int64, error) {
 	w.begin()
 	defer w.requests.Done()
 	return w.Conn.Read(ctx, from, to, fn)
