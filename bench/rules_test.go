@@ -27,13 +27,21 @@ func BenchmarkRules(b *testing.B) {
 	one, thousand, ten := oneRule(b), sigmaSet(b, 1), sigmaSet(b, 10)
 	for _, lane := range []struct {
 		name   string
-		every  int // one in every recordings
+		every  int // one in every recordings; 0 is the simulator's traffic
 		hosts  int
 		only   string
 		passes int
-	}{{"mix", 4, 1, "", 5}, {"exec", 1, 1, "exec", 20}, {"mix-hosts", 16, 10, "", 3}, {"exec-hosts", 4, 10, "exec", 10}} {
+	}{
+		{"mix", 4, 1, "", 5}, {"exec", 1, 1, "exec", 20},
+		{"mix-hosts", 16, 10, "", 3}, {"exec-hosts", 4, 10, "exec", 10},
+		{"mix-sim", 0, 1, "", 3}, {"exec-sim", 0, 1, "exec", 20},
+	} {
 		b.Run(lane.name, func(b *testing.B) {
-			m := newMatching(b, multiplied(recordings(b, lane.every), lane.hosts), lane.only)
+			records := simulated(b)
+			if lane.every > 0 {
+				records = multiplied(recordings(b, lane.every), lane.hosts)
+			}
+			m := newMatching(b, records, lane.only)
 			bare := m.measure(func(_ *event.Event, value []byte) { unmarshal(b, value) })
 			sets := [...]*turn{m.match(one), m.match(thousand), m.match(ten)}
 			for b.Loop() {

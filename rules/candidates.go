@@ -16,7 +16,7 @@ type scratch struct {
 	found      []uint32
 	seen       []uint32 // entries: the epoch in which it was found last
 	candidate  []uint32 // rules: the epoch in which it became a candidate last
-	candidates []int32  // of the bucket, in order of finding
+	candidates []int32  // of the bucket, in order of finding, but for those that always are
 	dfas       []*dfa
 	dfaBytes   int // of their tables, about
 }
@@ -67,36 +67,50 @@ func (s *Set) match(r *Result) {
 	if profile != nil {
 		profile.begin()
 	}
-	m.candidates = append(m.candidates, b.always...)
 	for i := range b.sources {
 		b.sources[i].find(b, r)
 	}
+	found, always := m.candidates, b.always
 	if profile != nil {
-		profile.searched(len(m.candidates))
+		profile.searched(len(found) + len(always))
 	}
-	if len(m.candidates) == 0 {
+	if len(found)+len(always) == 0 {
 		return
 	}
-	slices.Sort(m.candidates)
-	tier, wide := r.view.tier(), -1
-	for _, n := range m.candidates {
-		c := &b.rules[n]
-		before := len(r.Live) + len(r.Shadow)
-		at := tier
-		if c.ancestral {
-			if wide < 0 {
-				wide = r.view.tierWithAncestors()
-			}
-			at = wide
+	slices.Sort(found)
+	sizes := tiers{text: r.view.tier(), all: -1}
+	for len(found)+len(always) > 0 {
+		if len(found) == 0 || len(always) > 0 && always[0] < found[0] {
+			s.candidate(b, always[0], &sizes, r)
+			always = always[1:]
+			continue
 		}
-		if c.safe>>at&1 != 0 {
-			s.evaluate(b, c, r)
-		} else {
-			s.again(c, r)
+		s.candidate(b, found[0], &sizes, r)
+		found = found[1:]
+	}
+}
+
+// tiers are those of an event: by its texts, and by its ancestors' as well, -1 before somebody asked.
+type tiers struct{ text, all int }
+
+// candidate evaluates rule n of b.
+func (s *Set) candidate(b *bucket, n int32, sizes *tiers, r *Result) {
+	c := &b.rules[n]
+	before := len(r.Live) + len(r.Shadow)
+	at := sizes.text
+	if c.ancestral {
+		if sizes.all < 0 {
+			sizes.all = r.view.tierWithAncestors()
 		}
-		if profile != nil {
-			profile.evaluated(c.rule, len(r.Live)+len(r.Shadow) > before)
-		}
+		at = sizes.all
+	}
+	if c.safe>>at&1 != 0 {
+		s.evaluate(b, c, r)
+	} else {
+		s.again(c, r)
+	}
+	if r.Profile != nil {
+		r.Profile.evaluated(c.rule, len(r.Live)+len(r.Shadow) > before)
 	}
 }
 
