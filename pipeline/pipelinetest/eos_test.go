@@ -11,7 +11,6 @@ import (
 
 	"spoor/pipeline"
 	"spoor/pipeline/changelog"
-	"spoor/pipeline/event"
 	"spoor/pipeline/pipelinetest"
 	"spoor/rules"
 	"spoor/rules/policy"
@@ -55,23 +54,7 @@ type world struct {
 	state  string
 }
 
-// rough is traffic with records that could not be read, and with times at which processes expire.
-func rough(r *rand.Rand, n int) []pipeline.Record {
-	records := traffic(r, n)
-	later := int64(0)
-	for i := range records {
-		if r.IntN(12) == 0 {
-			later += 15_000 + r.Int64N(20_000)
-		}
-		records[i].Timestamp += later
-		if r.IntN(15) == 0 {
-			records[i].Fault, records[i].Timestamp = &event.Error{Reason: event.ReasonCorruptRecord, Detail: "rough"}, 0
-		}
-	}
-	return records
-}
-
-func newWorld(tb testing.TB, r *rand.Rand, cfg pipeline.Config, inside bool, records []pipeline.Record, sets ...*rules.Set) *world {
+func newWorld(tb testing.TB, cfg pipeline.Config, inside bool, records []pipeline.Record, sets ...*rules.Set) *world {
 	tb.Helper()
 	w := &world{member: pipelinetest.Member{
 		Config: cfg, Inside: inside,
@@ -86,37 +69,20 @@ func newWorld(tb testing.TB, r *rand.Rand, cfg pipeline.Config, inside bool, rec
 	}
 	w.state = pipelinetest.Describe(calm.Process.Partition(), calm.Process.Partition().Next())
 	w.member.Cluster = pipelinetest.NewCluster(records...)
-	if r != nil {
-		w.member.Size = func() int { return 1 + r.IntN(25) }
-	}
 	return w
 }
 
 // same holds what the disturbed run left against the undisturbed one.
 func (w *world) same() error {
 	got := w.member.Cluster
-	for _, c := range []struct {
-		kind      string
-		want, got []pipeline.Output
-	}{
-		{"signal", w.want.Signals(), got.Signals()},
-		{"shadow signal", w.want.Shadow(), got.Shadow()},
-		{"reject", w.want.Rejects(), got.Rejects()},
-	} {
-		if !w.member.Inside {
-			if err := sameRepeated(c.want, c.got); err != nil {
-				return fmt.Errorf("%s: %w", c.kind, err)
-			}
-			continue
-		}
-		if len(c.want) != len(c.got) {
-			return fmt.Errorf("%d %ss, should be %d", len(c.got), c.kind, len(c.want))
-		}
-		for i := range c.want {
-			if text(c.want[i]) != text(c.got[i]) {
-				return fmt.Errorf("%s %d\n%s\nshould be\n%s", c.kind, i, text(c.got[i]), text(c.want[i]))
-			}
-		}
+	var err error
+	if w.member.Inside {
+		err = sameOutputs(w.want, got)
+	} else {
+		err = repeatedOutputs(w.want, []*pipelinetest.Cluster{w.want}, got)
+	}
+	if err != nil {
+		return err
 	}
 	state, err := w.member.State()
 	if err != nil {
@@ -128,30 +94,6 @@ func (w *world) same() error {
 	wantNext, wantMeta := w.want.Offset()
 	if next, meta := got.Offset(); next != wantNext || meta != wantMeta {
 		return fmt.Errorf("the group's offset is %d %q, should be %d %q", next, meta, wantNext, wantMeta)
-	}
-	return nil
-}
-
-func text(o pipeline.Output) string {
-	return fmt.Sprintf("%q %s %q %d %d", o.Key, o.Value, o.Headers, o.Timestamp, o.Offset)
-}
-
-// sameRepeated is equality but for repeats.
-func sameRepeated(want, got []pipeline.Output) error {
-	count := make(map[string]int)
-	for _, o := range want {
-		count[text(o)] = 0
-	}
-	for _, o := range got {
-		if _, ok := count[text(o)]; !ok {
-			return fmt.Errorf("should not be: %s", text(o))
-		}
-		count[text(o)]++
-	}
-	for o, n := range count {
-		if n == 0 {
-			return fmt.Errorf("lost: %s", o)
-		}
 	}
 	return nil
 }
@@ -175,7 +117,7 @@ func TestExactlyOnceAtEveryStep(t *testing.T) {
 					t.Run(fmt.Sprintf("inside=%v/%s/%s/%v", inside, op, when, cause), func(t *testing.T) {
 						struck := 0
 						for nth := 1; nth <= 8; nth++ {
-							w := newWorld(t, nil, tiny(), inside, records, sets...)
+							w := newWorld(t, tiny(), inside, records, sets...)
 							first := pipelinetest.Strike{Op: op, When: when, Nth: nth, Err: cause}
 							// A commit in doubt makes the requests that only doubt makes.
 							doubt := pipelinetest.Strike{Op: pipelinetest.OpEnd, When: pipelinetest.After, Nth: 2, Err: errBroken}
@@ -206,7 +148,7 @@ func TestExactlyOnceAtEveryStep(t *testing.T) {
 
 // The harness must see what it is there to see: a member that keeps its state and loses a commit's changes.
 func TestSchedulesSee(t *testing.T) {
-	w := newWorld(t, nil, tiny(), true, traffic(rand.New(rand.NewPCG(6, 6)), 40), compile(t))
+	w := newWorld(t, tiny(), true, traffic(rand.New(rand.NewPCG(6, 6)), 40), compile(t))
 	if died, err := w.member.Live(pipelinetest.Strike{Op: pipelinetest.OpEnd, When: pipelinetest.After, Nth: 4}); !died || err != nil {
 		t.Fatal(died, err)
 	}

@@ -1,7 +1,6 @@
 package pipelinetest_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
@@ -12,7 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"spoor/pipeline"
 	"spoor/pipeline/changelog"
@@ -321,54 +319,6 @@ func (s *schedule) over(o outcome, kept *[2]*pipelinetest.Process, who int) (don
 	return o.err == nil, o.err
 }
 
-// undisturbed is what one member makes of the same history: for each stretch between two acts of an operator the
-// records that were committed, each in a batch of its own, with the rule set that set says.
-func (s *schedule) undisturbed(set func(stretch []pipelinetest.Happening, offset int64) *rules.Set) (c *pipelinetest.Cluster, state string, err error) {
-	c = pipelinetest.NewCluster(s.records...)
-	history := s.cluster.History()
-	m := &pipelinetest.Member{Cluster: c, Config: s.cfg, Inside: s.inside,
-		Engine: func(cfg pipeline.Config) *pipeline.Engine { return pipeline.New(cfg, s.sets[0], nil) }}
-	m.Config.CommitRecords = 1
-	for len(history) > 0 || m.Process == nil {
-		n := slices.IndexFunc(history, func(h pipelinetest.Happening) bool { return h.Moved || h.Lost })
-		if n < 0 {
-			n = len(history)
-		}
-		stretch := history[:n]
-		m.Reload = func(e *pipeline.Engine, position int64) {
-			i, _ := slices.BinarySearchFunc(s.records, position, func(r pipeline.Record, o int64) int { return int(r.Offset - o) })
-			if i < len(s.records) {
-				if x := set(stretch, s.records[i].Offset); x != nil {
-					e.Swap(x)
-				}
-			}
-		}
-		if n > 0 || n == len(history) {
-			m.Process, m.Until = new(pipelinetest.Process), -1
-			if n > 0 {
-				m.Until = stretch[n-1].Next
-			}
-			if died, err := m.Live(); died || err != nil {
-				return nil, "", fmt.Errorf("the undisturbed run: %v %w", died, err)
-			}
-			state = describe(m.Process.Partition())
-			m.Process.Close()
-		}
-		for history = history[n:]; len(history) > 0 && (history[0].Moved || history[0].Lost); history = history[1:] {
-			if history[0].Moved {
-				c.SetOffset(history[0].Next)
-			} else {
-				c.LoseChangelog()
-			}
-			m.Process = nil
-		}
-	}
-	return c, state, nil
-}
-
-// describe is Describe without the position, which may be before a gap or behind it.
-func describe(p *pipeline.Partition) string { return pipelinetest.Describe(p, 0) }
-
 // check holds what came of it against the undisturbed run.
 func (s *schedule) check() error {
 	want, state, err := s.undisturbed(func(stretch []pipelinetest.Happening, offset int64) *rules.Set {
@@ -424,152 +374,4 @@ func (s *schedule) setOf(hash string) *rules.Set {
 		}
 	}
 	return nil
-}
-
-// sameOutputs holds that two clusters show a read_committed consumer the same.
-func sameOutputs(want, got *pipelinetest.Cluster) error {
-	for _, c := range kinds(want, got) {
-		if len(c.want) != len(c.got) {
-			return fmt.Errorf("%d %ss, should be %d", len(c.got), c.kind, len(c.want))
-		}
-		for i := range c.want {
-			if text(c.want[i]) != text(c.got[i]) {
-				return fmt.Errorf("%s %d\n%s\nshould be\n%s", c.kind, i, text(c.got[i]), text(c.want[i]))
-			}
-		}
-	}
-	return nil
-}
-
-// repeatedOutputs holds that everything in want is in got, and nothing that is in none of may.
-func repeatedOutputs(want *pipelinetest.Cluster, may []*pipelinetest.Cluster, got *pipelinetest.Cluster) error {
-	for i, c := range kinds(want, got) {
-		there, allowed := map[string]bool{}, map[string]bool{}
-		for _, o := range c.got {
-			there[text(o)] = true
-		}
-		for _, o := range c.want {
-			if !there[text(o)] {
-				return fmt.Errorf("%s lost: %s", c.kind, text(o))
-			}
-		}
-		for _, m := range may {
-			for _, o := range kinds(m, m)[i].want {
-				allowed[text(o)] = true
-			}
-		}
-		for _, o := range c.got {
-			if !allowed[text(o)] {
-				return fmt.Errorf("%s that should not be: %s", c.kind, text(o))
-			}
-		}
-	}
-	return nil
-}
-
-type pair struct {
-	kind      string
-	want, got []pipeline.Output
-}
-
-func kinds(want, got *pipelinetest.Cluster) []pair {
-	return []pair{
-		{"signal", want.Signals(), got.Signals()},
-		{"shadow signal", want.Shadow(), got.Shadow()},
-		{"reject", want.Rejects(), got.Rejects()},
-	}
-}
-
-// wild is rough traffic with everything that is rare: clocks that jump or are wrong, events out of order and in
-// whole seconds, boots, texts of any length, agents that tell of parents, records without a host.
-func wild(r *rand.Rand, n int) []pipeline.Record {
-	if r.IntN(6) == 0 {
-		n += 110 // long enough for partition time to follow a jump
-	}
-	records := rough(r, n)
-	exe := func() map[string]any {
-		return map[string]any{"path": `C:\\` + []string{"cmd.exe", "winword.exe", "calc.exe", "smss.exe"}[r.IntN(4)]}
-	}
-	text := func(longest int) string {
-		if r.IntN(8) > 0 {
-			longest = 20
-		}
-		return strings.Repeat("x", 1+r.IntN(longest))
-	}
-	process := func() map[string]any {
-		p := map[string]any{"pid": 1 + r.IntN(14), "executable": exe()}
-		if r.IntN(5) > 0 {
-			p["ppid"] = r.IntN(14)
-		}
-		if r.IntN(2) == 0 {
-			p["cmdline"] = text(20 << 10)
-		}
-		if r.IntN(4) == 0 {
-			p["user"] = text(6 << 10)
-		}
-		if r.IntN(8) == 0 {
-			p["container"] = map[string]any{"id": text(70 << 10)}
-		}
-		if r.IntN(40) == 0 {
-			p["executable"] = map[string]any{"path": strings.Repeat("y", 300<<10)}
-		}
-		return p
-	}
-	jump := int64(0)
-	for i := range records {
-		rec := &records[i]
-		if rec.Fault != nil {
-			continue
-		}
-		if r.IntN(40) == 0 {
-			jump += 2 * 3600_000 * r.Int64N(3)
-		}
-		rec.Timestamp += jump
-		switch r.IntN(40) {
-		case 0:
-			rec.Timestamp += 5 * 3600_000
-		case 1:
-			rec.Timestamp -= 3600_000
-		case 2:
-			rec.Timestamp = -1
-		case 3:
-			rec.Timestamp = 0
-		case 4:
-			rec.Key = nil
-		case 5:
-			rec.Key = []byte(strings.Repeat("h", 4<<10+r.IntN(2)))
-		}
-		if r.IntN(2) == 0 {
-			continue
-		}
-		date := time.UnixMilli(max(rec.Timestamp, 0)).UTC().Add(-time.Duration(r.IntN(4000)) * time.Millisecond)
-		stamp := func(t time.Time) string {
-			if r.IntN(3) == 0 {
-				t = t.Truncate(time.Second)
-			}
-			return t.Format(time.RFC3339Nano)
-		}
-		p := process()
-		if r.IntN(4) == 0 {
-			p["exec_time"] = stamp(date.Add(-time.Duration(r.IntN(3000)) * time.Millisecond))
-		}
-		if r.IntN(5) == 0 {
-			p["parent"] = process()
-		}
-		for range r.IntN(3) {
-			if r.IntN(3) == 0 {
-				list, _ := p["ancestors"].([]any)
-				p["ancestors"] = append(list, process())
-			}
-		}
-		if r.IntN(30) == 0 {
-			p["pid"], p["ppid"], p["executable"] = 7, 4, map[string]any{"path": `C:\\smss.exe`}
-		}
-		e := map[string]any{"evt": map[string]any{"name": []string{"exec", "exec", "exit", "create"}[r.IntN(4)]}, "process": p}
-		if r.IntN(10) > 0 {
-			e["date"] = stamp(date)
-		}
-		rec.Value, _ = json.Marshal(e) // maps of texts and numbers
-	}
-	return records
 }

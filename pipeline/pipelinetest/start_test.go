@@ -22,7 +22,7 @@ func half(t *testing.T) *world {
 	for i := range records {
 		records[i].Offset = int64(i) // without gaps, so that positions are counts
 	}
-	w := newWorld(t, nil, tiny(), true, records, compile(t))
+	w := newWorld(t, tiny(), true, records, compile(t))
 	if died, err := w.member.Live(pipelinetest.Strike{Op: pipelinetest.OpAppend, When: pipelinetest.After, Nth: 5}); !died || err != nil {
 		t.Fatal(died, err)
 	}
@@ -221,7 +221,7 @@ func TestZombieInAStart(t *testing.T) {
 		for _, when := range []pipelinetest.When{pipelinetest.Before, pipelinetest.After} {
 			cfg := tiny()
 			cfg.State.MaxNodes, cfg.State.ExitedTTL = 100, time.Hour // who begins with nothing knows less
-			w := newWorld(t, nil, cfg, false, rough(rand.New(rand.NewPCG(12, 12)), 60), compile(t))
+			w := newWorld(t, cfg, false, rough(rand.New(rand.NewPCG(12, 12)), 60), compile(t))
 			held, hold := make(chan struct{}), make(chan struct{})
 			over := make(chan error, 1)
 			zombie := w.member
@@ -470,14 +470,14 @@ func TestStateLostIsLostInTheChangelog(t *testing.T) {
 				panic("half way")
 			}
 		}
-		w := newWorld(t, nil, cfg, true, records, compile(t))
+		w := newWorld(t, cfg, true, records, compile(t))
 		if died, err := w.member.Live(); died || err != nil {
 			t.Fatal(died, err)
 		}
 		if err := w.same(); err != nil {
 			t.Fatalf("panic at record %d: %v", i, err)
 		}
-		w = newWorld(t, nil, cfg, true, records, compile(t))
+		w = newWorld(t, cfg, true, records, compile(t))
 		for nth := 1; ; nth++ {
 			died, err := w.member.Live(pipelinetest.Strike{Op: pipelinetest.OpEnd, When: []pipelinetest.When{pipelinetest.Before, pipelinetest.After}[nth%2], Nth: 2})
 			if err != nil {
@@ -519,7 +519,7 @@ func TestTimeIsTheLogs(t *testing.T) {
 			panic("half way")
 		}
 	}
-	w := newWorld(t, nil, cfg, true, records, compile(t))
+	w := newWorld(t, cfg, true, records, compile(t))
 	for {
 		died, err := w.member.Live(pipelinetest.Strike{Op: pipelinetest.OpEnd, When: pipelinetest.After, Nth: 1})
 		if err != nil {
