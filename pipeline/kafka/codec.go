@@ -38,18 +38,29 @@ var errExpands = fmt.Errorf("the batch expands to more than %d MiB", maxBatchByt
 // returned stays valid until reset: the batches of one fetch share a buffer that only grows at its end.
 type decompressor struct {
 	buf  []byte
-	gzip *gzip.Reader
-	lz4  *lz4.Reader
-	zstd *zstd.Decoder
-	in   bytes.Reader
+	used int // bytes handed out since reset, in whatever array
+	// lately is the most that was handed out between two resets, less an eighth for each since.
+	lately int
+	gzip   *gzip.Reader
+	lz4    *lz4.Reader
+	zstd   *zstd.Decoder
+	in     bytes.Reader
 }
 
-// reset invalidates what was returned. A buffer that one huge batch made huge is not kept.
+// keptBytes is the largest buffer that is kept: one that a huge batch made huge is not.
+const keptBytes = 16 << 20
+
+// reset invalidates what was returned. The buffer is as large as what was needed lately between two resets, so that a
+// steady stream allocates nothing, and one that calms down soon holds next to nothing.
 func (d *decompressor) reset() {
-	if cap(d.buf) > 16<<20 {
+	d.lately = max(d.used, d.lately-d.lately/8)
+	if cap(d.buf) < d.used || cap(d.buf) > 4*d.lately+64<<10 {
 		d.buf = nil
+		if d.lately <= keptBytes {
+			d.buf = make([]byte, 0, d.lately+d.lately/8)
+		}
 	}
-	d.buf = d.buf[:0]
+	d.buf, d.used = d.buf[:0], 0
 }
 
 func (d *decompressor) close() {
@@ -71,6 +82,7 @@ func (d *decompressor) decompress(codec int, src []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("decompress: %w", err)
 	}
+	d.used += len(out)
 	if len(out) == 0 || (cap(dst) > 0 && &out[0] == &dst[:1][0]) {
 		d.buf = d.buf[:used+len(out)]
 	} else {
