@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -47,7 +48,8 @@ type Member struct {
 	// of Run, and by the generation's while one is under way.
 	warm   map[int32]runner
 	kept   map[int32]*changelog.Kept // likewise, with a changelog
-	lostAt time.Time                 // when the last generation ended; zero: there was none
+	gc     collector
+	lostAt time.Time // when the last generation ended; zero: there was none
 
 	mu     sync.Mutex
 	status Status // guarded by mu
@@ -71,6 +73,7 @@ type Status struct {
 func NewMember(cfg Config, engine *pipeline.Engine, log *slog.Logger) *Member {
 	return &Member{
 		cfg: cfg, engine: engine, log: log, meters: engine.Metrics(), growth: growthPoll, warm: map[int32]runner{}, kept: map[int32]*changelog.Kept{},
+		gc:        collector{set: debug.SetGCPercent},
 		newRunner: func(tp pipeline.TopicPartition, cluster string) runner { return engine.Partition(tp, cluster) },
 	}
 }

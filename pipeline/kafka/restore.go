@@ -40,6 +40,37 @@ func (r *restore) done() {
 	r.m.meters.RestoreLeft.DeleteLabelValues(r.tp.Topic, strconv.Itoa(int(r.tp.Partition)))
 }
 
+// restoreGCPercent is how much garbage may lie around while state is read: what is overwritten and deleted is most of a
+// changelog. With Go's 100 a restore takes 1.7 times the memory of the state, with this 1.2 times, for a third more CPU.
+const restoreGCPercent = 25
+
+// collector has garbage collected sooner while restores are under way. Safe for concurrent use.
+type collector struct {
+	set func(percent int) (before int) // constant: debug.SetGCPercent
+
+	mu     sync.Mutex
+	users  int // guarded by mu
+	before int // guarded by mu: what it was before the first of them
+}
+
+// tighten begins a restore; the function returned ends it, at its first call.
+func (c *collector) tighten() (loosen func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.users++; c.users == 1 {
+		if c.before = c.set(restoreGCPercent); c.before < restoreGCPercent {
+			c.set(c.before) // GOGC asks for less, or off
+		}
+	}
+	return sync.OnceFunc(func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.users--; c.users == 0 && c.before > restoreGCPercent {
+			c.set(c.before)
+		}
+	})
+}
+
 // openings counts the partitions of a generation that are not open yet, and says when all are. Safe for concurrent
 // use.
 type openings struct {

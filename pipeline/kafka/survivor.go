@@ -43,8 +43,10 @@ func (g *generation) survivor(ctx context.Context, p int32, k *changelog.Kept, f
 		if st.told {
 			s.ended = func() { stalled().Set(0) }
 		}
+		loosen := m.gc.tighten()
 		err := k.Run(ctx, s, func() *pipeline.Partition { return m.engine.Partition(tp, m.cluster) },
 			func(start changelog.Start) pipeline.Source {
+				loosen()
 				g.opened.opened(p)
 				m.started(tp, start, time.Since(before))
 				src = newSource(m.client, tp, start.Next, m.meters, m.log)
@@ -53,6 +55,7 @@ func (g *generation) survivor(ctx context.Context, p int32, k *changelog.Kept, f
 				}
 				return src
 			}, options)
+		loosen()
 		if src != nil {
 			src.close()
 		}
