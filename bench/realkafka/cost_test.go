@@ -140,7 +140,7 @@ func (b *broker) steady(bin, group string, n int32, d delivery, during time.Dura
 	ends := b.logEnds("events", n)
 	first := read()
 	if path := os.Getenv("REALKAFKA_PROFILE"); path != "" {
-		go profile(t, admin, fmt.Sprintf("%s-%s.pprof", path, group), during/2)
+		go profile(t, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", admin, int(during.Seconds()/2)), fmt.Sprintf("%s-%s.pprof", path, group))
 	}
 	// Until the time is over, or some partition has little left.
 	last, enough := first, false
@@ -225,10 +225,10 @@ func (b *broker) fill(topic string, n int32, events int) {
 	}
 }
 
-// profile writes a CPU profile of the engine to a file, for `go tool pprof`.
-func profile(t *testing.T, admin, path string, during time.Duration) {
+// profile writes a profile of the engine to a file, for `go tool pprof`.
+func profile(t *testing.T, url, path string) {
 	t.Helper()
-	res, err := http.Get(fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", admin, int(during.Seconds())))
+	res, err := http.Get(url)
 	if err != nil {
 		t.Error(err)
 		return

@@ -35,42 +35,45 @@ func TestLatency(t *testing.T) {
 	bin := buildEngine(t)
 	b := startBroker(t)
 	for _, n := range []int32{8, 64} {
-		for i, d := range deliveries {
-			in, out := fmt.Sprintf("in-%d-%d", n, i), fmt.Sprintf("out-%d-%d", n, i)
-			b.createTopic(in, n)
-			b.createTopic(out, n)
-			await(t, "the topics", func() bool { return b.partitionsOf(in) == n && b.partitionsOf(out) == n })
-			admin := "127.0.0.1:" + freePort(t)
-			yaml := strings.ReplaceAll(config(b, out, out, true), "input: events", "input: "+in)
-			m := newEngine(t, bin, strings.ReplaceAll(yaml, `admin: {listen: ""}`, fmt.Sprintf("admin: {listen: %q}", admin))+d.yaml).run()
-			f := b.flow(in, out, n, rate)
-			await(t, "signals", func() bool { return f.seenBy(time.Now()) > rate/10 })
-			time.Sleep(5 * time.Second)
-			from := time.Now()
-			commits, engine, brokers := buckets(t, admin, "spoor_commit_seconds"), cpu(t, m.Process.Pid), cpu(t, b.cmd.Process.Pid)
-			time.Sleep(time.Duration(seconds) * time.Second)
-			to := time.Now()
-			for le, count := range buckets(t, admin, "spoor_commit_seconds") {
-				commits[le] = count - commits[le]
-			}
-			engine, brokers = cpu(t, m.Process.Pid)-engine, cpu(t, b.cmd.Process.Pid)-brokers
-			time.Sleep(2 * time.Second)
-			f.stop()
-			m.drain(t)
-			var waits []time.Duration
-			for _, a := range f.arrivals {
-				if a.sent.After(from) && a.sent.Before(to) {
-					waits = append(waits, a.seen.Sub(a.sent))
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			b := b.as(t)
+			for i, d := range deliveries {
+				in, out := fmt.Sprintf("in-%d-%d", n, i), fmt.Sprintf("out-%d-%d", n, i)
+				b.createTopic(in, n)
+				b.createTopic(out, n)
+				await(t, "the topics", func() bool { return b.partitionsOf(in) == n && b.partitionsOf(out) == n })
+				admin := "127.0.0.1:" + freePort(t)
+				yaml := strings.ReplaceAll(config(b, out, out, true), "input: events", "input: "+in)
+				m := newEngine(t, bin, strings.ReplaceAll(yaml, `admin: {listen: ""}`, fmt.Sprintf("admin: {listen: %q}", admin))+d.yaml).run()
+				f := b.flow(in, out, n, rate)
+				await(t, "signals", func() bool { return f.seenBy(time.Now()) > rate/10 })
+				time.Sleep(5 * time.Second)
+				from := time.Now()
+				commits, engine, brokers := buckets(t, admin, "spoor_commit_seconds"), cpu(t, m.Process.Pid), cpu(t, b.cmd.Process.Pid)
+				time.Sleep(time.Duration(seconds) * time.Second)
+				to := time.Now()
+				for le, count := range buckets(t, admin, "spoor_commit_seconds") {
+					commits[le] = count - commits[le]
 				}
+				engine, brokers = cpu(t, m.Process.Pid)-engine, cpu(t, b.cmd.Process.Pid)-brokers
+				time.Sleep(2 * time.Second)
+				f.stop()
+				m.drain(t)
+				var waits []time.Duration
+				for _, a := range f.arrivals {
+					if a.sent.After(from) && a.sent.Before(to) {
+						waits = append(waits, a.seen.Sub(a.sent))
+					}
+				}
+				slices.Sort(waits)
+				if len(waits) == 0 {
+					t.Fatal("no signal came")
+				}
+				t.Logf("%2d partitions, %d events/s, %-13s  event to signal: p50 %.0f ms, p99 %.0f ms, most %.0f ms; commit: p50 at most %v, p99 at most %v; CPU: engine %.0f %%, broker %.0f %% of a core",
+					n, rate, d.name, ms(waits[len(waits)/2]), ms(waits[len(waits)*99/100]), ms(waits[len(waits)-1]), quantile(commits, 0.5), quantile(commits, 0.99),
+					100*engine.Seconds()/to.Sub(from).Seconds(), 100*brokers.Seconds()/to.Sub(from).Seconds())
 			}
-			slices.Sort(waits)
-			if len(waits) == 0 {
-				t.Fatal("no signal came")
-			}
-			t.Logf("%2d partitions, %d events/s, %-13s  event to signal: p50 %.0f ms, p99 %.0f ms, most %.0f ms; commit: p50 at most %v, p99 at most %v; CPU: engine %.0f %%, broker %.0f %% of a core",
-				n, rate, d.name, ms(waits[len(waits)/2]), ms(waits[len(waits)*99/100]), ms(waits[len(waits)-1]), quantile(commits, 0.5), quantile(commits, 0.99),
-				100*engine.Seconds()/to.Sub(from).Seconds(), 100*brokers.Seconds()/to.Sub(from).Seconds())
-		}
+		})
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -40,46 +41,24 @@ func metrics(t *testing.T, addr string) map[string]float64 {
 	return out
 }
 
-// What it takes to remember and to restore: REALKAFKA_RESTORE processes that run, and half as many again that came and
-// went, in one partition.
+// What it takes to remember and to restore, in one partition: REALKAFKA_RESTORE processes that run, and a day in which
+// REALKAFKA_CHURN others come and go (twice as many, unless it is set), each for half a minute. The engine writes the
+// changelog, to the topic as it makes it; then another reads it. A day of a thousand hosts with 20 execs a minute is 29
+// million processes. The day takes minutes here: the log's cleaner, which works by wall time, takes out less than in a day.
 func TestRestoreCost(t *testing.T) {
 	live := number(t, "REALKAFKA_RESTORE", 0)
 	if live == 0 {
 		t.Skip("REALKAFKA_RESTORE is not set")
 	}
+	churn := number(t, "REALKAFKA_CHURN", 2*live)
 	b := startBroker(t)
 	b.createTopic("events", 1)
 	b.createTopic("signals", 1)
-	cl := b.client(kgo.ProducerBatchCompression(kgo.Lz4Compression()))
-	execs := 0
-	emit := func(host, pid, at int, exit bool) {
-		date := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(at) * 333 * time.Microsecond)
-		value := fmt.Sprintf(`{"evt":{"name":"exec"},"date":%q,"process":{"pid":%d,"ppid":%d,"executable":{"path":"C:\\Windows\\System32\\tool%d.exe"},"user":"CORP\\user%d","cmdline":"tool%d.exe --host %d --pid %d %s"}}`,
-			date.Format(time.RFC3339Nano), pid, pid/7, pid%300, host%50, pid%300, host, pid, strings.Repeat("x", 80))
-		if exit {
-			value = fmt.Sprintf(`{"evt":{"name":"exit"},"date":%q,"process":{"pid":%d}}`, date.Format(time.RFC3339Nano), pid)
-		} else {
-			execs++
-		}
-		cl.Produce(context.Background(), &kgo.Record{Topic: "events", Key: fmt.Appendf(nil, "pc%d", host), Value: []byte(value), Timestamp: date}, nil)
-	}
-	for i := range live {
-		emit(i%1000, 10+i/1000, 3*i, false)
-		if i%2 == 0 {
-			emit(i%1000, 1_000_000+i, 3*i+1, false)
-			emit(i%1000, 1_000_000+i, 3*i+2, true)
-		}
-	}
-	if err := cl.Flush(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	cl.Close()
+	execs := live + churn
+	b.live(live, churn)
 	admin := "127.0.0.1:" + freePort(t)
-	yaml := strings.ReplaceAll(config(b, "restore", "signals", true), `admin: {listen: ""}`, fmt.Sprintf("admin: {listen: %q}", admin)) + fmt.Sprintf(`
-delivery: exactly_once
-state: {changelog: on, max_nodes: %d, max_size: 2GiB}
-log: {level: debug}
-`, 2*live)
+	yaml := strings.ReplaceAll(survivorConfig(b, "restore", "signals", "exactly_once"), `admin: {listen: ""}`, fmt.Sprintf("admin: {listen: %q, pprof: true}", admin))
+	yaml = strings.ReplaceAll(yaml, "changelog: on", fmt.Sprintf("changelog: on, max_nodes: %d, max_size: 4GiB", 2*live+churn)) + "log: {level: debug}\n"
 	none := t.TempDir() + "/none.yaml"
 	if err := os.WriteFile(none, []byte("name: none\nrules:\n  - id: none\n    expression: evt.name == \"utimes\"\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -87,23 +66,101 @@ log: {level: debug}
 	yaml = regexp.MustCompile(`policies: .*`).ReplaceAllString(yaml, fmt.Sprintf("policies: [%q]", none))
 	e := newEngine(t, buildEngine(t), yaml)
 	m := e.run()
-	await(t, "all events to be committed", func() bool { return b.committed("restore", "events", 1) == b.ends("events", 1) })
+	for end, at := b.ends("events", 1), int64(-1); at < end; {
+		await(t, "the engine to get on", func() bool {
+			was := at
+			at = b.committed("restore", "events", 1)
+			return at > was
+		})
+	}
 	got := metrics(t, admin)
-	t.Logf("%d execs: %.0f changelog records and %.1f KB per 1,000, before compression", execs,
-		1000*got["spoor_changelog_records_total"]/float64(execs), got["spoor_changelog_bytes_total"]/float64(execs))
+	t.Logf("%d live processes, %d that came and went: %.0f changelog records and %.1f KB for 1,000 execs, before compression; the log has %d offsets",
+		live, churn, 1000*got["spoor_changelog_records_total"]/float64(execs), got["spoor_changelog_bytes_total"]/float64(execs), b.ends("restore.events.spoor-state", 1))
+	running := highWater(t, m.Process.Pid)
 	m.drain(t)
 
 	m = e.run()
 	await(t, "the restore", func() bool { return m.says("partition starts") })
+	busy, peak := cpu(t, m.Process.Pid), highWater(t, m.Process.Pid)
 	log, _ := os.ReadFile(m.log)
 	took := regexp.MustCompile(`partition starts.* changes=(\d+).* took=(\S+)`).FindSubmatch(log)
 	if took == nil {
 		t.Fatal("the engine does not say how long it took")
 	}
-	time.Sleep(3 * time.Second) // let the garbage of the restore go
+	changes, err := strconv.Atoi(string(took[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	profile(t, "http://"+admin+"/debug/pprof/heap?gc=1", filepath.Join(t.TempDir(), "heap"))
 	got = metrics(t, admin)
-	t.Logf("restored from %s changes in %s: %.0f entries, spoor_state_bytes %.0f MB; resident %.0f MB, heap in use %.0f MB", took[1], took[2], got["spoor_state_entries"],
-		got["spoor_state_bytes"]/1e6,
-		got["process_resident_memory_bytes"]/1e6, got["go_memstats_heap_inuse_bytes"]/1e6)
+	state := got["spoor_state_bytes"]
+	t.Logf("restored from %d changes in %s, %.1f s of CPU, that is %.0f changes/s a core; %.0f entries",
+		changes, took[2], busy.Seconds(), float64(changes)/busy.Seconds(), got["spoor_state_entries"])
+	t.Logf("spoor_state_bytes %.0f MB; heap after a collection %.0f MB, %.2f times; most memory (VmHWM) while restoring %.0f MB, %.2f times; of the engine before, which read all the events, %.0f MB",
+		state/1e6, got["go_memstats_heap_alloc_bytes"]/1e6, got["go_memstats_heap_alloc_bytes"]/state, peak/1e6, peak/state, running/1e6)
 	m.drain(t)
+}
+
+// live writes the events of TestRestoreCost: a thousand hosts, command lines of 120 bytes on average.
+func (b *broker) live(live, churn int) {
+	b.t.Helper()
+	cl := b.client(kgo.ProducerBatchCompression(kgo.Lz4Compression()))
+	defer cl.Close()
+	const hosts = 1000
+	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	filler := strings.Repeat("abcdefghij", 20)
+	emit := func(at time.Time, host, pid, ppid int, exit bool) {
+		date := at.Format(time.RFC3339Nano)
+		name := pid % 300
+		value := fmt.Sprintf(`{"evt":{"name":"exec"},"date":%q,"process":{"pid":%d,"ppid":%d,"executable":{"path":"C:\\Windows\\System32\\tool%d.exe"},"user":"CORP\\user%d","cmdline":"tool%d.exe --host %d --pid %d %s"}}`,
+			date, pid, ppid, name, host%50, name, host, pid, filler[:20+pid%131])
+		if exit {
+			value = fmt.Sprintf(`{"evt":{"name":"exit"},"date":%q,"process":{"pid":%d}}`, date, pid)
+		}
+		cl.Produce(context.Background(), &kgo.Record{Topic: "events", Key: fmt.Appendf(nil, "pc%d", host), Value: []byte(value), Timestamp: at}, nil)
+	}
+	type exit struct {
+		at        time.Time
+		host, pid int
+	}
+	var exits []exit
+	for i := range live { // the first minutes
+		emit(begin.Add(time.Duration(i)*100*time.Microsecond), i%hosts, 10+i/hosts, (10+i/hosts)/7, false)
+	}
+	begin = begin.Add(time.Duration(live) * 100 * time.Microsecond)
+	for i := range churn { // the day
+		at := begin.Add(time.Duration(i) * (24 * time.Hour / time.Duration(churn)))
+		for len(exits) > 0 && exits[0].at.Before(at) {
+			emit(exits[0].at, exits[0].host, exits[0].pid, 0, true)
+			exits = exits[1:]
+		}
+		// Ids are used again only by what comes long after.
+		host, pid := i%hosts, 1_000_000+i/hosts
+		emit(at, host, pid, 10+i%(live/hosts), false)
+		exits = append(exits, exit{at.Add(30 * time.Second), host, pid})
+	}
+	for _, x := range exits {
+		emit(x.at, x.host, x.pid, 0, true)
+	}
+	if err := cl.Flush(context.Background()); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// highWater is the most memory that a process has had.
+func highWater(t *testing.T, pid int) float64 {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kb := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(status)
+	if kb == nil {
+		t.Fatal("the process has no VmHWM")
+	}
+	v, err := strconv.ParseFloat(string(kb[1]), 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v * 1024
 }

@@ -28,6 +28,8 @@ type client struct {
 	client    *kafka.Client
 	dialer    *kafka.Dialer // for the consumer group, which has connections of its own
 	heard     *lastHeard
+	// idle is how long a source waits before it returns an empty Fetch. Constant once there are sources.
+	idle time.Duration
 }
 
 // connect prepares connections; it opens none.
@@ -44,6 +46,7 @@ func connect(cfg Config) (*client, error) {
 	c := &client{
 		cfg:   cfg,
 		heard: heard,
+		idle:  idleWait,
 		transport: &kafka.Transport{
 			ClientID:    cfg.ClientID,
 			DialTimeout: 10 * time.Second,

@@ -110,6 +110,8 @@ func (m *Member) Run(ctx context.Context) error {
 	}
 	defer c.close()
 	m.client = c
+	// A batch is seen to be due when a fetch comes, so an empty one may not be long in coming.
+	c.idle = min(idleWait, max(m.engine.Config().CommitInterval/8, 10*time.Millisecond))
 	facts, err := c.preflight(ctx, m.engine.Config().MaxSignalBytes)
 	if err != nil {
 		return err

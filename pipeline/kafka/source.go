@@ -18,7 +18,7 @@ const (
 	fetchWait = 500 * time.Millisecond
 	// fetchTimeout bounds a fetch beyond that.
 	fetchTimeout = 15 * time.Second
-	// idleWait is how long Next waits before it returns an empty Fetch. The request goes on meanwhile.
+	// idleWait is how long Next waits at most before it returns an empty Fetch. The request goes on meanwhile.
 	idleWait = 100 * time.Millisecond
 	// decodeBytes is how much Next decodes at least, if it is there: bounded work and memory between commits.
 	decodeBytes = 4 << 20
@@ -175,7 +175,7 @@ func (s *source) request() {
 // receive waits for an answer for a while and makes it the current one. No answer is no error.
 func (s *source) receive(ctx context.Context) error {
 	s.request()
-	idle := time.NewTimer(idleWait)
+	idle := time.NewTimer(s.client.idle)
 	defer idle.Stop()
 	select {
 	case <-ctx.Done():
