@@ -163,6 +163,19 @@ func (s *schedule) member(kept *pipelinetest.Process, life uint64, calm bool) *p
 	if calm {
 		return m
 	}
+	// Policies change in the middle of a batch, too, which goes on with those that it began with.
+	var engine *pipeline.Engine
+	atBegin := m.Reload
+	m.Reload = func(e *pipeline.Engine, position int64) {
+		engine = e
+		atBegin(e, position)
+	}
+	m.Config.Probe = func(l *pipeline.Look) {
+		s.cfg.Probe(l)
+		if l.Stage == pipeline.StageSource && reload.IntN(10) == 0 {
+			engine.Swap(s.sets[reload.IntN(len(s.sets))])
+		}
+	}
 	// What becomes of a request depends on which it is and on how many there were, not on when it comes.
 	var mu sync.Mutex
 	m.Fate = func(op pipelinetest.Op, w pipelinetest.When, revoke func()) error {
@@ -321,14 +334,7 @@ func (s *schedule) over(o outcome, kept *[2]*pipelinetest.Process, who int) (don
 
 // check holds what came of it against the undisturbed run.
 func (s *schedule) check() error {
-	want, state, err := s.undisturbed(func(stretch []pipelinetest.Happening, offset int64) *rules.Set {
-		for _, h := range stretch {
-			if h.Next > offset {
-				return s.setOf(h.Set)
-			}
-		}
-		return nil
-	})
+	want, state, err := s.undisturbed(s.committed)
 	if err != nil {
 		return err
 	}
@@ -363,6 +369,16 @@ func (s *schedule) check() error {
 	last := s.records[len(s.records)-1].Offset
 	if next, _ := s.cluster.Offset(); next <= last {
 		return fmt.Errorf("the group's offset is %d, the last record's %d", next, last)
+	}
+	return nil
+}
+
+// committed is the rule set of the commit that a record was in.
+func (s *schedule) committed(stretch []pipelinetest.Happening, offset int64) *rules.Set {
+	for _, h := range stretch {
+		if h.Next > offset {
+			return s.setOf(h.Set)
+		}
 	}
 	return nil
 }

@@ -459,6 +459,74 @@ func TestForeignCommit(t *testing.T) {
 	}
 }
 
+// A commit whose answer is lost had succeeded: the member goes on without starting again.
+func TestLostAnswerIsNoRestart(t *testing.T) {
+	w := newWorld(t, tiny(), true, traffic(rand.New(rand.NewPCG(8, 8)), 40), compile(t))
+	starts := 0
+	w.member.Opened = func(changelog.Start) { starts++ }
+	if died, err := w.member.Live(pipelinetest.Strike{Op: pipelinetest.OpEnd, When: pipelinetest.After, Nth: 3, Err: errBroken}); died || err != nil {
+		t.Fatal(died, err)
+	}
+	if err := w.same(); err != nil || starts != 1 {
+		t.Errorf("%d starts, %v", starts, err)
+	}
+}
+
+// A member that the group has given up does not take the transactional id from whoever owns the partition now.
+func TestLostMemberFencesNobody(t *testing.T) {
+	for _, op := range []pipelinetest.Op{pipelinetest.OpPublish, pipelinetest.OpAppend, pipelinetest.OpSendOffset, pipelinetest.OpEnd} {
+		w := newWorld(t, tiny(), true, traffic(rand.New(rand.NewPCG(8, 8)), 40), compile(t))
+		passed, inits := 0, 0
+		w.member.Fate = func(o pipelinetest.Op, at pipelinetest.When, _ func()) error {
+			switch {
+			case o == op && at == pipelinetest.Before:
+				if passed++; passed == 3 {
+					w.member.Cluster.Join()
+					return errBroken
+				}
+			case o == pipelinetest.OpInit && passed >= 3:
+				inits++
+			}
+			return nil
+		}
+		if died, err := w.member.Live(); died || !pipelinetest.Lost(err) || inits > 0 {
+			t.Errorf("%s: it took the transactional id %d times; %v %v", op, inits, died, err)
+		}
+	}
+}
+
+// Another's commit with the number that ours would have had is not ours, even while the group has us for the owner.
+func TestSameNumberOfAnother(t *testing.T) {
+	w := newWorld(t, tiny(), true, traffic(rand.New(rand.NewPCG(8, 8)), 40), compile(t))
+	c := w.member.Cluster
+	passed := 0
+	var causes []changelog.Cause
+	w.member.Opened = func(s changelog.Start) { causes = append(causes, s.Cause) }
+	w.member.Fate = func(op pipelinetest.Op, at pipelinetest.When, _ func()) error {
+		if op != pipelinetest.OpEnd || at != pipelinetest.Before {
+			return nil
+		}
+		if passed++; passed != 3 {
+			return nil
+		}
+		conn := &pipelinetest.Conn{Cluster: c, Generation: 1}
+		other, start, err := changelog.Open(context.Background(), conn, w.partition(), changelog.NewReplica(), changelog.Options{Inside: true})
+		if err != nil {
+			return err
+		}
+		return other.Commit(context.Background(), &pipeline.Batch{Records: 1, Next: start.Next})
+	}
+	if died, err := w.member.Live(); died || err != nil {
+		t.Fatal(died, err)
+	}
+	if len(causes) != 2 {
+		t.Errorf("causes %v", causes)
+	}
+	if err := sameOutputs(w.want, c); err != nil {
+		t.Error(err)
+	}
+}
+
 // The state is lost to a panic, at any record: it is lost in the changelog, too, and the partition goes on. What was learnt
 // since is kept, also when the commit before was under way.
 func TestStateLostIsLostInTheChangelog(t *testing.T) {
