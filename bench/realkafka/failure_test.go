@@ -54,6 +54,7 @@ func TestFailureTable(t *testing.T) {
 	}
 	add(false, "restore/before", func(x *trial) { x.restore(false) })
 	add(true, "restore/after", func(x *trial) { x.restore(true) })
+	add(false, "restore/cut off", (*trial).cutOff)
 	for name, f := range map[string]func(*trial){
 		"answers lost": (*trial).answersLost, "foreign commit": (*trial).foreign, "moved forwards": (*trial).forwards,
 		"expired": (*trial).expired, "state lost": (*trial).stateLost, "too large": (*trial).tooLarge,
@@ -94,7 +95,7 @@ func (x *trial) late(at step) {
 // transaction of the same producer, just before that ends. Then the member is killed.
 func (x *trial) delayed(at step) {
 	first := x.stand(at, false)
-	m := x.run()
+	x.run()
 	first.reach()
 	first.others()
 	id := func(*trial) string { return x.idIn(first) }
@@ -107,7 +108,7 @@ func (x *trial) delayed(at step) {
 	ended.reach()
 	x.kill()
 	ended.release(false)
-	m = x.run()
+	m := x.run()
 	x.finished()
 	// A late offset is the group's, then: the marker counts.
 	if back := m.says("the marker counts"); back != at.in(stepOffset) {
@@ -168,13 +169,28 @@ func (x *trial) rebalance(at step, beyond bool) {
 
 // restore is a crash in mid-commit and another while its state is read.
 func (x *trial) restore(done bool) {
+	x.leaveState()
+	x.crash(stepRestore, done)
+}
+
+// cutOff loses an answer while the state is read: the rest is read on top.
+func (x *trial) cutOff() {
+	x.leaveState()
+	h := x.stand(stepRestore, true)
+	x.run()
+	h.reach()
+	h.release(false)
+	x.end()
+}
+
+// leaveState is a crash in mid-commit that leaves a state, which takes several fetches to read.
+func (x *trial) leaveState() {
 	x.configure("  fetch_bytes: 1024\n")
 	h := x.stand(stepEnd, true)
 	x.run()
 	h.reach()
 	x.kill()
 	h.release(false)
-	x.crash(stepRestore, done)
 }
 
 const goesOn = "a commit failed; the partition goes on from the last one"
