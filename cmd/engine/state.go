@@ -23,7 +23,8 @@ func (a *app) stateCommand() *cobra.Command {
 		Use:   "state",
 		Short: "Look at what the engines remember, and make them forget it",
 		Long: `With state.changelog on, what a partition remembers is in the topic GROUP.INPUT.spoor-state. These commands read
-it as an engine that starts would; none but reset changes anything, and none needs the engines stopped but reset.`,
+it as an engine that starts would; none but reset changes anything, and none needs the engines stopped but reset. What
+was committed in the last second may be missing yet.`,
 		Example: "  engine state stats --config engine.yaml",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
