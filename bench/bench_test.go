@@ -272,7 +272,16 @@ func kafkaToKafka(b *testing.B, set *rules.Set, w workload) {
 		run++
 		took += consume(b, broker, set, run, int64(len(w.records)), partitions)
 	}
+	var bare shortest
+	for range 5 {
+		bare.of(func() {
+			for _, r := range w.records {
+				unmarshal(b, r.Value)
+			}
+		})
+	}
 	perEvent(b, len(w.records)*b.N, took)
+	b.ReportMetric(float64(took)/float64(b.N)/float64(bare), "x-bare")
 	b.ReportMetric(0, "ns/op") // joining is in it
 }
 

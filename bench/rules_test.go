@@ -234,9 +234,9 @@ func BenchmarkRulesPath(b *testing.B) {
 	}
 }
 
-// BenchmarkRulesKafka is BenchmarkKafkaToKafka with a thousand rules, on the recordings.
+// BenchmarkRulesKafka is BenchmarkKafkaToKafka with a thousand rules, on the recordings with ten times the hosts.
 func BenchmarkRulesKafka(b *testing.B) {
-	kafkaToKafka(b, sigmaSet(b, 1), workload{"recorded", recorded(b)})
+	kafkaToKafka(b, sigmaSet(b, 1), workload{"mix-hosts", multiplied(recordings(b, 16), 10)})
 }
 
 // oneRule is a set of one rule.
