@@ -39,7 +39,7 @@ const costRounds = 3
 
 // What a changelog and exactly_once cost, in events/s and in CPU of engine and broker, which share the machine, by
 // number of partitions. REALKAFKA_COST=seconds is how long each is measured, from some seconds after every partition has
-// committed until before the first partition is at its end; REALKAFKA_EVENTS is how many events there are for it.
+// committed until before the first partition is at its end; REALKAFKA_COST_EVENTS is how many events there are for it.
 // Rounds are interleaved, so that a machine that others use too slows all of them, and the first does not count: the
 // broker compiles itself in it.
 func TestCost(t *testing.T) {
@@ -47,7 +47,7 @@ func TestCost(t *testing.T) {
 	if seconds == 0 {
 		t.Skip("REALKAFKA_COST is not set")
 	}
-	events := number(t, "REALKAFKA_EVENTS", 250_000*(seconds+4))
+	events := number(t, "REALKAFKA_COST_EVENTS", 400_000*(seconds+8))
 	bin := buildEngine(t)
 	for _, n := range []int32{1, 8, 64} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
@@ -74,6 +74,9 @@ func TestCost(t *testing.T) {
 				ratios = append(ratios, r[2].rate/r[1].rate)
 			}
 			slices.Sort(ratios)
+			if middle := ratios[len(ratios)/2]; middle < 0.85 {
+				t.Errorf("exactly_once costs %.0f %% of throughput, at most 15 %% are accepted", 100*(1-middle))
+			}
 			t.Logf("%2d partitions: exactly_once has %.2f times the throughput of at_least_once (%.2f)", n, ratios[len(ratios)/2], ratios)
 		})
 	}
@@ -116,6 +119,8 @@ func (b *broker) steady(bin, group string, n int32, d delivery, during time.Dura
 	t := b.t
 	t.Helper()
 	b.createTopic(group+".out", n)
+	// Made by the engine, it would have no leaders yet for some partitions, and those would open late.
+	b.createTopicWith(group+".events.spoor-state", n, map[string]string{"cleanup.policy": "compact"})
 	admin := "127.0.0.1:" + freePort(t)
 	yaml := strings.ReplaceAll(config(b, group, group+".out", true), `admin: {listen: ""}`, fmt.Sprintf("admin: {listen: %q, pprof: true}", admin)) + d.yaml
 	m := newEngine(t, bin, yaml).run()
@@ -152,7 +157,7 @@ func (b *broker) steady(bin, group string, n int32, d delivery, during time.Dura
 		}
 	}
 	if took := last.at.Sub(first.at); took < during/2 {
-		t.Fatalf("%s: measured for %v only: give more than REALKAFKA_EVENTS events", d.name, took)
+		t.Fatalf("%s: measured for %v only: give more than REALKAFKA_COST_EVENTS events", d.name, took)
 	}
 	m.kill() // what is left to read is of no interest
 

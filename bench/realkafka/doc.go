@@ -12,6 +12,6 @@
 //	go test -tags realkafka -count=1 -v -run TestFailureTable/late/EndTxn ./bench/realkafka
 //	REALKAFKA_EVENTS=500000 REALKAFKA_STEPS=12 go test -tags realkafka -count=1 -timeout 20m -v -run TestExactlyOnce ./bench/realkafka
 //
-// Random choices are from REALKAFKA_SEED, which is printed. What it costs is measured by TestCost and TestRestoreCost, which
-// run only when they are asked for; cost_test.go and restore_test.go say how.
+// Random choices are from REALKAFKA_SEED, which is printed. What it costs is measured by TestCost, TestLatency, TestRebalanceGap
+// and TestRestoreCost, which run only when they are asked for; each says how.
 package realkafka

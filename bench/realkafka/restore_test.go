@@ -94,10 +94,20 @@ func TestRestoreCost(t *testing.T) {
 	profile(t, "http://"+admin+"/debug/pprof/heap?gc=1", filepath.Join(t.TempDir(), "heap"))
 	got = metrics(t, admin)
 	state := got["spoor_state_bytes"]
+	heap, rate := got["go_memstats_heap_alloc_bytes"], float64(changes)/busy.Seconds()
 	t.Logf("restored from %d changes in %s, %.1f s of CPU, that is %.0f changes/s a core; %.0f entries",
-		changes, took[2], busy.Seconds(), float64(changes)/busy.Seconds(), got["spoor_state_entries"])
+		changes, took[2], busy.Seconds(), rate, got["spoor_state_entries"])
 	t.Logf("spoor_state_bytes %.0f MB; heap after a collection %.0f MB, %.2f times; most memory (VmHWM) while restoring %.0f MB, %.2f times; of the engine before, which read all the events, %.0f MB",
-		state/1e6, got["go_memstats_heap_alloc_bytes"]/1e6, got["go_memstats_heap_alloc_bytes"]/state, peak/1e6, peak/state, running/1e6)
+		state/1e6, heap/1e6, heap/state, peak/1e6, peak/state, running/1e6)
+	if heap < 0.8*state || heap > 1.2*state {
+		t.Error("the heap is not within 20 % of spoor_state_bytes")
+	}
+	if peak > 1.3*state {
+		t.Error("the restore takes more than 1.3 times the memory of the state")
+	}
+	if rate < 300_000 {
+		t.Error("the restore takes in fewer than 300,000 changes/s for each core")
+	}
 	m.drain(t)
 }
 
