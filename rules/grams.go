@@ -206,10 +206,12 @@ func (g *grams) next(s string, i int) int {
 			h3 := uint32(y) * gramHash >> shift
 			h4 := uint32(y>>16) * gramHash >> shift
 			h5 := uint32(y>>32) * gramHash >> shift
-			some := table[h0>>6]>>(h0&63) | table[h1>>6]>>(h1&63) | table[h2>>6]>>(h2&63) |
-				table[h3>>6]>>(h3&63) | table[h4>>6]>>(h4&63) | table[h5>>6]>>(h5&63)
-			if some&1 != 0 {
-				break
+			b0, b1, b2 := table[h0>>6]>>(h0&63), table[h1>>6]>>(h1&63), table[h2>>6]>>(h2&63)
+			b3, b4, b5 := table[h3>>6]>>(h3&63), table[h4>>6]>>(h4&63), table[h5>>6]>>(h5&63)
+			if (b0|b1|b2|b3|b4|b5)&1 != 0 {
+				// Which is counted, not guessed by a branch for each.
+				some := b0&1 | b1&1<<1 | b2&1<<2 | b3&1<<3 | b4&1<<4 | b5&1<<5
+				return i + 2*bits.TrailingZeros64(some)
 			}
 			i += 12
 		}
@@ -228,10 +230,11 @@ func (g *grams) next(s string, i int) int {
 			x := load8(s, i)
 			h0, h1, h2, h3 := uint16(x), uint16(x>>8), uint16(x>>16), uint16(x>>24)
 			h4, h5, h6 := uint16(x>>32), uint16(x>>40), uint16(x>>48)
-			some := table[h0>>6]>>(h0&63) | table[h1>>6]>>(h1&63) | table[h2>>6]>>(h2&63) | table[h3>>6]>>(h3&63) |
-				table[h4>>6]>>(h4&63) | table[h5>>6]>>(h5&63) | table[h6>>6]>>(h6&63)
-			if some&1 != 0 {
-				break
+			b0, b1, b2, b3 := table[h0>>6]>>(h0&63), table[h1>>6]>>(h1&63), table[h2>>6]>>(h2&63), table[h3>>6]>>(h3&63)
+			b4, b5, b6 := table[h4>>6]>>(h4&63), table[h5>>6]>>(h5&63), table[h6>>6]>>(h6&63)
+			if (b0|b1|b2|b3|b4|b5|b6)&1 != 0 {
+				some := b0&1 | b1&1<<1 | b2&1<<2 | b3&1<<3 | b4&1<<4 | b5&1<<5 | b6&1<<6
+				return i + bits.TrailingZeros64(some)
 			}
 			i += 7
 		}
