@@ -148,7 +148,7 @@ func DefaultConfig() Config {
 			FetchBytes:        Bytes(k.FetchBytes),
 		},
 		State: StateConfig{
-			Changelog:     k.Changelog,
+			Changelog:     true, // a restart that forgets every process would surprise
 			MaxNodes:      p.State.MaxNodes,
 			MaxSize:       Bytes(p.State.MaxBytes),
 			MaxAncestors:  p.Enrich.MaxAncestors,

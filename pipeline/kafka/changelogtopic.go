@@ -64,7 +64,7 @@ func (c *client) createChangelog(ctx context.Context, topic string, partitions i
 	switch {
 	case isAny(err, kafka.TopicAlreadyExists): // another member was faster
 	case denied(err):
-		return 0, fmt.Errorf("%s may not create the changelog's topic %q: grant CREATE on it, or create it yourself with %d partitions and %s (%w)",
+		return 0, fmt.Errorf("%s may not create the changelog's topic %q: grant CREATE on it, create it yourself with %d partitions and %s, or set state.changelog: off (%w)",
 			c.who(), topic, partitions, settingsText(), err)
 	case isAny(err, kafka.InvalidReplicationFactor):
 		return 0, fmt.Errorf("topic %q cannot have %d replicas: set create_topics.replication to at most the number of brokers (%w)", topic, c.cfg.CreateTopics.Replication, err)
@@ -170,7 +170,7 @@ func (c *client) checkTransactions(ctx context.Context) error {
 		return fmt.Errorf("transactions may take %s here, which is more than the brokers allow: lower session_timeout and rebalance_timeout, or raise transaction.max.timeout.ms (%w)",
 			c.cfg.transactionTimeout(), err)
 	case denied(err):
-		return fmt.Errorf("%s may not use transactional ids that begin with %q: grant WRITE and DESCRIBE on that prefix (%w)", c.who(), c.cfg.transactionPrefix(), err)
+		return fmt.Errorf("%s may not use transactional ids that begin with %q: grant WRITE and DESCRIBE on that prefix, or set state.changelog: off (%w)", c.who(), c.cfg.transactionPrefix(), err)
 	}
 	return err
 }
