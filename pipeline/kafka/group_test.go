@@ -463,3 +463,14 @@ func TestEnginePartitions(t *testing.T) {
 		t.Errorf("rejects: %v", got)
 	}
 }
+
+// TestStopWhileStarting ends a member at moments of its start: that is no failure, whatever it was asking the cluster.
+func TestStopWhileStarting(t *testing.T) {
+	t.Parallel()
+	b := broker(t, embedded.Config{Topics: map[string]int32{"in": 2, "out": 2, "rejects": 1}})
+	for i := range 40 {
+		_, stop := member(t, config(b), quiet, nil)
+		time.Sleep(time.Duration(i) * 250 * time.Microsecond)
+		stop()
+	}
+}

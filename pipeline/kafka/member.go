@@ -113,7 +113,10 @@ func (m *Member) Run(ctx context.Context) error {
 	// A batch is seen to be due when a fetch comes, so an empty one may not be long in coming.
 	c.idle = min(idleWait, max(m.engine.Config().CommitInterval/8, 10*time.Millisecond))
 	facts, err := c.preflight(ctx, m.engine.Config().MaxSignalBytes)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil: // told to stop while it looked: whatever it found, nothing is wrong
+		return nil
+	case err != nil:
 		return err
 	}
 	m.cluster = facts.cluster

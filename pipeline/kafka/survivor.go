@@ -73,7 +73,7 @@ func (g *generation) survivor(ctx context.Context, p int32, k *changelog.Kept, f
 			g.pause(ctx, p)
 			return
 		case ctx.Err() != nil || errors.Is(err, errLost):
-			if err != ctx.Err() {
+			if err != ctx.Err() && src != nil {
 				log.Warn("the batch in progress was not seen to commit; whoever gets the partition reads what became of it", "err", err)
 			}
 			g.mu.Lock()
