@@ -198,6 +198,12 @@ func member(t testing.TB, cfg Config, log *slog.Logger, onFetch func(pipeline.To
 	m = NewMember(cfg, pipeline.New(pipeline.Config{MaxSignalBytes: 900 << 10}, testSet(), pipeline.NewMetrics(nil)), log)
 	m.growth = 100 * time.Millisecond
 	m.newRunner = func(tp pipeline.TopicPartition, _ string) runner { return &echo{tp: tp, next: -1, onFetch: onFetch} }
+	return m, running(t, m)
+}
+
+// running runs m and returns how to stop it; its Run must return nil then.
+func running(t testing.TB, m *Member) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- m.Run(ctx) }()
@@ -216,7 +222,7 @@ func member(t testing.TB, cfg Config, log *slog.Logger, onFetch func(pipeline.To
 		})
 	}
 	t.Cleanup(stop)
-	return m, stop
+	return stop
 }
 
 // ids counts the signal ids on a topic.

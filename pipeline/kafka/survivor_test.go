@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -76,25 +75,7 @@ func live(t testing.TB, cfg Config, log *slog.Logger) (m *Member, stop func()) {
 	pc.EngineVersion, pc.Log = "test", log
 	m = NewMember(cfg, pipeline.New(pc, lineageSet(t), pipeline.NewMetrics(nil)), log)
 	m.growth = 100 * time.Millisecond
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- m.Run(ctx) }()
-	var once sync.Once
-	stop = func() {
-		once.Do(func() {
-			cancel()
-			select {
-			case err := <-done:
-				if err != nil {
-					t.Errorf("Run: %v", err)
-				}
-			case <-time.After(20 * time.Second):
-				t.Error("Run did not end within 20 s")
-			}
-		})
-	}
-	t.Cleanup(stop)
-	return m, stop
+	return m, running(t, m)
 }
 
 // seen is what a read_committed consumer of another library sees of a topic: value by signal id, and how often.

@@ -257,18 +257,22 @@ func compact(log []Change) []Change {
 	return out
 }
 
-// TestRollbackIsRestoreIsNever is the property that the commit path rests on: a state that was rolled back, one that
-// was restored from the changes up to then, and one that never saw what was rolled back are one and the
-// same, now and for all that comes. The bounds are tiny, so that nearly every step evicts.
-func TestRollbackIsRestoreIsNever(t *testing.T) {
-	configs := map[string]Config{
+// tinyBounds are bounds under which nearly every step evicts, and none at all.
+func tinyBounds() map[string]Config {
+	return map[string]Config{
 		"nodes":     {MaxNodes: 5, MaxAncestors: 3},
 		"one":       {MaxNodes: 1, MaxAncestors: 1},
 		"more":      {MaxNodes: 20, MaxAncestors: 64},
 		"unbounded": {},
 		"bytes":     {MaxBytes: 4000, MaxAncestors: 4},
 	}
-	for name, cfg := range configs {
+}
+
+// TestRollbackIsRestoreIsNever is the property that the commit path rests on: a state that was rolled back, one that
+// was restored from the changes up to then, and one that never saw what was rolled back are one and the
+// same, now and for all that comes. The bounds are tiny, so that nearly every step evicts.
+func TestRollbackIsRestoreIsNever(t *testing.T) {
+	for name, cfg := range tinyBounds() {
 		t.Run(name, func(t *testing.T) {
 			for seed := range uint64(30) {
 				property(t, cfg, seed)

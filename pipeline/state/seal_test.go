@@ -11,13 +11,7 @@ import (
 // TestSealedIsUndoneToo is TestRollbackIsRestoreIsNever with a commit under way while the next interval runs: whether
 // the first one succeeds, and whether the second does, the state is that of one that never saw what failed.
 func TestSealedIsUndoneToo(t *testing.T) {
-	for name, cfg := range map[string]Config{
-		"nodes":     {MaxNodes: 5, MaxAncestors: 3},
-		"one":       {MaxNodes: 1, MaxAncestors: 1},
-		"more":      {MaxNodes: 20, MaxAncestors: 64},
-		"unbounded": {},
-		"bytes":     {MaxBytes: 4000, MaxAncestors: 4},
-	} {
+	for name, cfg := range tinyBounds() {
 		t.Run(name, func(t *testing.T) {
 			for seed := range uint64(30) {
 				sealed(t, cfg, seed)
@@ -119,13 +113,7 @@ func TestTighterBounds(t *testing.T) {
 // of one that never was in doubt: it goes back to its last commit, and takes on top of it what the changelog says came
 // after, its own commit that had succeeded, another's, or none; also when the reading is cut off in between.
 func TestTheRestOnTop(t *testing.T) {
-	for name, cfg := range map[string]Config{
-		"nodes":     {MaxNodes: 5, MaxAncestors: 3},
-		"one":       {MaxNodes: 1, MaxAncestors: 1},
-		"more":      {MaxNodes: 20, MaxAncestors: 64},
-		"unbounded": {},
-		"bytes":     {MaxBytes: 4000, MaxAncestors: 4},
-	} {
+	for name, cfg := range tinyBounds() {
 		t.Run(name, func(t *testing.T) {
 			for seed := range uint64(30) {
 				r := rand.New(rand.NewPCG(seed, 4))
