@@ -44,7 +44,7 @@ func lintCodes() []policy.Code {
 		{Name: codeNegatedUnknown, Level: policy.Warning, Help: "A negation holds on a parent, ancestor, command line or user that is not known; ask for something that is known beside it."},
 		{Name: codeSimplerOperator, Level: policy.Warning, Help: "A regular expression does what ==, in, contains, startsWith or endsWith does, more cheaply and without escapes."},
 		{Name: codeShortRoot, Level: policy.Warning, Help: "A regular expression names a registry root or a numbered control set, which paths never have: it sees the long name and CurrentControlSet."},
-		{Name: codeExpensive, Level: policy.Warning, Help: "Nothing in the rule can be looked up (a field that equals a constant, or a text of two characters or more in one), so it is evaluated for every event of its name; the message says why, and engine bench says what it costs."},
+		{Name: codeExpensive, Level: policy.Warning, Help: "Nothing in the rule can be looked up (a field that equals a constant, or a text of two characters or more in one), so it is evaluated for every event of its name; the message says why and guesses what that takes, and engine bench measures it."},
 	}
 }
 
