@@ -23,10 +23,10 @@ type sticky struct {
 	generation int32 // of owned; -1 none
 	owned      []int32
 	warmth     map[int32]int // of owned: processes remembered and one, 0 for what would have to be restored
-	shared     int           // how many partitions this member shared out as leader of the last join; 0 when it was none
+	shared     int           // how many partitions this member shared out as leader of the last join; -1 when it was not the leader
 }
 
-func newSticky(topic string) *sticky { return &sticky{topic: topic, generation: -1} }
+func newSticky(topic string) *sticky { return &sticky{topic: topic, generation: -1, shared: -1} }
 
 // assigned notes what this member got.
 func (s *sticky) assigned(generation int32, partitions []int32) {
@@ -44,12 +44,13 @@ func (s *sticky) warm(warmth map[int32]int) {
 	s.warmth = warmth
 }
 
-// takeShared says how many partitions this member shared out as leader since it was last asked.
+// takeShared says how many partitions this member shared out as leader since it was last asked; -1 when it shared out
+// none. As leader it may have shared out 0: of a topic that was not there.
 func (s *sticky) takeShared() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := s.shared
-	s.shared = 0
+	s.shared = -1
 	return n
 }
 

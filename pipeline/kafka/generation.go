@@ -284,7 +284,7 @@ func (g *generation) prepareOne(ctx context.Context, p int32) (starts map[int32]
 // one shares them out. The leader compares with what it shared out, a follower with what it saw at the start:
 // growth in between would escape a follower, but not the leader.
 func (g *generation) watchGrowth(ctx context.Context, count int, end context.CancelCauseFunc) {
-	if shared := g.m.balancer.takeShared(); shared > 0 {
+	if shared := g.m.balancer.takeShared(); shared >= 0 {
 		count = shared
 	}
 	for sleep(ctx, g.m.growth) {

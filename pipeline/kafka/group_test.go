@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -240,6 +241,34 @@ func TestGrownTopic(t *testing.T) {
 		}
 		return ""
 	})
+}
+
+// The leader shares out a topic while it is not there, deleted to be made anew: nobody gets anything. When it is there
+// again, it is shared out again.
+func TestTopicThatWasNotThere(t *testing.T) {
+	t.Parallel()
+	b := broker(t, embedded.Config{Topics: map[string]int32{"in": 2, "out": 2, "rejects": 1}})
+	fill(t, franz(t, b), "in", 2, 0, 5)
+	var there atomic.Bool
+	b.Cluster().ControlKey(int16(kmsg.Metadata), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		b.Cluster().KeepControl()
+		req := r.(*kmsg.MetadataRequest)
+		if !req.AllowAutoTopicCreation || there.Swap(true) { // the leader's alone allows it
+			return nil, nil, false
+		}
+		res := req.ResponseKind().(*kmsg.MetadataResponse)
+		for _, asked := range req.Topics {
+			topic := kmsg.NewMetadataResponseTopic()
+			topic.Topic, topic.ErrorCode = asked.Topic, kerr.UnknownTopicOrPartition.Code
+			res.Topics = append(res.Topics, topic)
+		}
+		return res, nil, true
+	})
+	m, _ := member(t, config(b), quiet, nil)
+	eventually(t, time.Minute, func() string { return missing(t, b, "in", "out", 2, 5) })
+	if n := m.Status().Generation; n < 2 {
+		t.Errorf("generation %d: the topic was there at once", n)
+	}
 }
 
 // A generation that another member's commit, a coordinator that moves or a broker's error ends, ends with
