@@ -36,6 +36,13 @@ const (
 // to expand to gigabytes.
 const maxBatchBytes = 64 << 20
 
+// maxBatchRecords bounds the records of a batch, and their headers: the smallest record takes 7 bytes of what a batch may
+// expand to, and a hundred of memory. Batches of producers have thousands.
+const maxBatchRecords = 1 << 20
+
+// keptRecords is the longest slice of records or headers that is kept for the next fetch, some megabytes.
+const keptRecords = 1 << 17
+
 // minRecordBytes is the smallest record: length, attributes, two deltas, two absent fields, no headers.
 const minRecordBytes = 7
 
@@ -136,16 +143,36 @@ type decoder struct {
 }
 
 func (d *decoder) reset() {
-	d.records = d.records[:0]
-	d.headers = d.headers[:0]
+	d.records = emptied(d.records)
+	d.headers = emptied(d.headers)
 	d.codec.reset()
 	d.bytes = 0
+}
+
+// emptied is s without its elements, which would hold on to the buffers they point into: after a fetch with many records,
+// one with few would leave most of them.
+func emptied[E any](s []E) []E {
+	clear(s)
+	if cap(s) > keptRecords {
+		return nil
+	}
+	return s[:0]
+}
+
+// cut drops what was decoded of a batch that turned out to be corrupt.
+func (d *decoder) cut(records, headers int) {
+	clear(d.records[records:])
+	clear(d.headers[headers:])
+	d.records, d.headers = d.records[:records], d.headers[:headers]
 }
 
 // append decodes b's records from offset from on. When it fails nothing of b is kept.
 func (d *decoder) append(b *batch, from int64) error {
 	if b.count == 0 {
 		return nil
+	}
+	if b.count > maxBatchRecords {
+		return fmt.Errorf("the batch has %d records, at most %d are taken", b.count, maxBatchRecords)
 	}
 	body, err := d.codec.decompress(int(b.attributes&attrCodec), b.body)
 	if err != nil {
@@ -162,8 +189,11 @@ func (d *decoder) append(b *batch, from int64) error {
 		if err == nil && delta <= last {
 			err = fmt.Errorf("offset delta %d follows %d", delta, last)
 		}
+		if err == nil && len(d.headers)-headers > maxBatchRecords {
+			err = errHeaders
+		}
 		if err != nil {
-			d.records, d.headers = d.records[:records], d.headers[:headers]
+			d.cut(records, headers)
 			return fmt.Errorf("record %d of %d: %w", i+1, b.count, err)
 		}
 		last = delta
@@ -172,13 +202,16 @@ func (d *decoder) append(b *batch, from int64) error {
 		}
 	}
 	if len(body) != 0 {
-		d.records, d.headers = d.records[:records], d.headers[:headers]
+		d.cut(records, headers)
 		return fmt.Errorf("%d bytes after the last record", len(body))
 	}
 	return nil
 }
 
-var errRecord = errors.New("a length points outside of the record")
+var (
+	errRecord  = errors.New("a length points outside of the record")
+	errHeaders = fmt.Errorf("the batch has more than %d headers", maxBatchRecords)
+)
 
 // record takes one record off body.
 func (d *decoder) record(b *batch, body *[]byte) (rec pipeline.Record, delta int64, err error) {
@@ -211,6 +244,9 @@ func (d *decoder) record(b *batch, body *[]byte) (rec pipeline.Record, delta int
 	count, ok5 := takeVarint(&p)
 	if !ok3 || !ok4 || !ok5 || count < 0 || count > int64(len(p)/2) { // a header has at least two bytes
 		return rec, 0, errRecord
+	}
+	if count > maxBatchRecords {
+		return rec, 0, errHeaders
 	}
 	if count > 0 {
 		start := len(d.headers)

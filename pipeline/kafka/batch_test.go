@@ -154,6 +154,9 @@ func TestDecode(t *testing.T) {
 		{name: "cut off", batch: seal(10, 0, 2, 3, three)[:70], err: "cut off"},
 		{name: "more records than offsets", batch: seal(10, 0, 1, 3, three), err: "3 records in 2 offsets"},
 		{name: "more records than bytes", batch: seal(10, 0, 1<<20, 1<<20, three), err: "1048576 records in 27 bytes"},
+		{name: "more records than are taken", batch: seal(10, 0, 1<<20, 1<<20+1, three), err: "1048577 records, at most"},
+		{name: "more headers than are taken", batch: seal(10, codecGzip, 0, 1, gzipped(recWithHeaders(0, maxBatchRecords+1))), err: "more than 1048576 headers"},
+		{name: "more headers than are taken, in all", batch: seal(10, codecGzip, 1, 2, gzipped(append(recWithHeaders(0, maxBatchRecords), recWithHeaders(1, 1)...))), err: "more than 1048576 headers"},
 		{name: "fewer records than bytes", batch: seal(10, 0, 2, 2, three), err: "after the last record"},
 		{name: "an offset twice", batch: seal(10, 0, 2, 2, append(rec(1), rec(1)...)), err: "delta 1 follows 1"},
 		{name: "an offset beyond the batch", batch: seal(10, 0, 2, 1, rec(3)), err: "the batch's last is 2"},
@@ -174,6 +177,62 @@ func TestDecode(t *testing.T) {
 		if fmt.Sprint(err) != "<nil>" && (tt.err == "" || !strings.Contains(err.Error(), tt.err)) || err == nil && tt.err != "" || !reflect.DeepEqual(offsets, tt.offsets) {
 			t.Errorf("%s: offsets %v, %v; want %v, %q", tt.name, offsets, err, tt.offsets, tt.err)
 		}
+	}
+}
+
+// recWithHeaders is a record with so many headers with empty keys and values.
+func recWithHeaders(delta int64, n int) []byte {
+	p := append(binary.AppendVarint([]byte{0, 0}, delta), 1, 1)
+	p = binary.AppendVarint(p, int64(n))
+	p = append(p, make([]byte, 2*n)...)
+	return append(binary.AppendVarint(nil, int64(len(p))), p...)
+}
+
+func gzipped(p []byte) []byte {
+	out, err := (&compressor{codec: codecGzip}).append(nil, p)
+	if err != nil {
+		panic(err)
+	}
+	return out
+}
+
+// What a fetch held is let go of with it, whatever comes after: its records point into its buffers.
+func TestDecoderLetsGo(t *testing.T) {
+	var d decoder
+	whole := func(n int) *batch {
+		var body []byte
+		for i := range n {
+			body = append(body, rec(int64(i))...)
+		}
+		b, err := splitBatch(seal(0, 0, int32(n-1), int32(n), body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &b
+	}
+	broken := whole(20)
+	broken.count--
+	if err := d.append(whole(10), 0); err != nil || len(d.records) != 10 {
+		t.Fatal(len(d.records), err)
+	}
+	if err := d.append(broken, 0); err == nil {
+		t.Fatal("a broken batch is taken")
+	}
+	d.reset()
+	for i, r := range d.records[:cap(d.records)] {
+		if r.Key != nil || r.Value != nil || r.Headers != nil {
+			t.Fatalf("the decoder still holds record %d", i)
+		}
+	}
+	kept := cap(d.records)
+	if d.reset(); kept == 0 || cap(d.records) != kept {
+		t.Errorf("room for %d records, it was %d", cap(d.records), kept)
+	}
+	if err := d.append(whole(keptRecords+1), 0); err != nil {
+		t.Fatal(err)
+	}
+	if d.reset(); d.records != nil {
+		t.Errorf("room for %d records is kept", cap(d.records))
 	}
 }
 
