@@ -296,12 +296,22 @@ func (x *explainer) value(t *term) Value {
 		}
 	case time.Time:
 		out.Missing = v.IsZero()
+	case int:
+		out.Missing = t.op == opField && x.missing(b, t)
 	case []any:
 		out.Missing = len(v) == 0
 	case nil:
 		out.Missing = true
 	}
 	return out
+}
+
+// missing says that the field of a number is not there; its value does not tell, 0 may be one.
+func (x *explainer) missing(b *native, t *term) bool {
+	if t.field.owner == ofEvent {
+		return t.field.missing(x.view.event)
+	}
+	return t.field.process.missing(b.owner(t)(x.frame).p)
 }
 
 func (x *explainer) valueName(t *term) string {

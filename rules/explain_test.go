@@ -44,6 +44,10 @@ rules:
   - id: run_key
     expression: |
       evt.name == "set_key_value" and registry.key_path startsWith `+"`HKCU\\Software`"+`
+  - id: numbers
+    expression: |
+      evt.name in ["exec", "exit"] and exit.code == 0 and process.pid == 0 and process.parent.ppid in [0, 4]
+      and process.ancestors[0].pid == 0 and process.ancestors[-3].ppid == 0
 `)
 	var got bytes.Buffer
 	for _, c := range []struct{ rule, event string }{
@@ -54,6 +58,8 @@ rules:
 		{"tools", `{"evt":{"name":"exec"},"process":{"executable":{"name":"cmd.exe"},"cmdline":"whoami"}}`},
 		{"elements", richEvent},
 		{"run_key", `{"evt":{"name":"set_registry_key_value"},"registry":{"key_path":"\\REGISTRY\\USER\\S-1-5\\Software\\Run"}}`},
+		{"numbers", `{"evt":{"name":"exec"},"process":{"ancestors":[{"pid":0}]}}`},
+		{"numbers", `{"evt":{"name":"exit"},"exit":{"cause":"EXITED","code":0},"process":{"pid":0,"parent":{"ppid":0},"ancestors":[{"ppid":0}]}}`},
 	} {
 		x, err := set.Explain(decode(t, c.event), c.rule)
 		if err != nil {

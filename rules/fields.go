@@ -56,6 +56,8 @@ type field struct {
 	number  func(*event.Event) int64
 	boolean func(*event.Event) bool
 	instant func(*event.Event) event.Time
+	// missing says that the event has no such number: 0 is one that it may have.
+	missing func(*event.Event) bool
 	// registry marks the two paths whose roots rules see in the long form.
 	registry bool
 }
@@ -68,14 +70,17 @@ type processField struct {
 	text    func(*event.Process) string
 	number  func(*event.Process) int64
 	instant func(*event.Process) event.Time
+	missing func(*event.Process) bool // of a number
 }
 
 func processText(path, description string, f func(*event.Process) string) processField {
 	return processField{Field: Field{Path: path, Type: "text", Description: description}, kind: kindText, text: f}
 }
 
-func processNumber(path, description string, f func(*event.Process) int64) processField {
-	return processField{Field: Field{Path: path, Type: "int", Description: description}, kind: kindInt, number: f}
+func processNumber(path, description string, f func(*event.Process) *int64) processField {
+	return processField{Field: Field{Path: path, Type: "int", Description: description}, kind: kindInt,
+		number:  func(p *event.Process) int64 { return orZero(f(p)) },
+		missing: func(p *event.Process) bool { return f(p) == nil }}
 }
 
 func processTime(path, description string, f func(*event.Process) event.Time) processField {
@@ -105,8 +110,8 @@ func orZero(n *int64) int64 {
 // processTable lists what can be read of any process.
 func processTable() []processField {
 	return []processField{
-		processNumber("pid", "Process id.", func(p *event.Process) int64 { return orZero(p.PID) }),
-		processNumber("ppid", "Process id of the parent.", func(p *event.Process) int64 { return orZero(p.PPID) }),
+		processNumber("pid", "Process id.", func(p *event.Process) *int64 { return p.PID }),
+		processNumber("ppid", "Process id of the parent.", func(p *event.Process) *int64 { return p.PPID }),
 		processTime("exec_time", "When the process started.", func(p *event.Process) event.Time { return p.ExecTime }),
 		processTime("exit_time", "When the process ended.", func(p *event.Process) event.Time { return p.ExitTime }),
 		processText("executable.path", "Path of the executable.", func(p *event.Process) string {
@@ -211,7 +216,8 @@ func eventTable(processes []processField) []field {
 					return 0
 				}
 				return int64(int32(e.Exit.Code))
-			}},
+			},
+			missing: func(e *event.Event) bool { return e.Exit == nil }},
 	}
 	table = append(table, ofProcesses("process.", ofProcess, "")...)
 	table = append(table, ofProcesses("process.parent.", ofParent, "Of the parent: ")...)
