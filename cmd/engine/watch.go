@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,9 +16,6 @@ import (
 
 // settle is how long the files must be quiet before they are read: an editor writes in several steps.
 const settle = 300 * time.Millisecond
-
-// maxWatchDepth ends a loop of links between folders, as loading does.
-const maxWatchDepth = 16
 
 // watchPolicies calls changed after something under paths changed, once things are quiet, until ctx ends.
 // It watches folders, not files: an editor replaces a file, and Kubernetes swaps the symlink "..data" beside
@@ -67,11 +65,12 @@ type policyTrees struct {
 	watcher *fsnotify.Watcher
 	paths   []string
 	inside  map[string]bool // watched folders in which everything counts
+	found   []fs.FileInfo   // the same
 }
 
 // watch adds every folder to the watcher, again when it is known: it may be another one by now.
 func (t *policyTrees) watch() error {
-	t.inside = map[string]bool{}
+	t.inside, t.found = map[string]bool{}, nil
 	var failed error
 	add := func(dir string) {
 		t.watcher.Remove(dir) // a link that was swapped is followed anew; an error says that it was not there
@@ -85,7 +84,7 @@ func (t *policyTrees) watch() error {
 			t.inside[filepath.Dir(p)] = true
 			continue
 		}
-		t.folders(p, 0)
+		t.folders(p)
 		// A folder that is gone can come back below any of those above it.
 		above := filepath.Dir(p)
 		for !isFolder(above) && above != filepath.Dir(above) {
@@ -99,16 +98,22 @@ func (t *policyTrees) watch() error {
 	return failed
 }
 
-// folders adds dir and the folders below it, as loading finds them: links are followed, hidden names are not.
-func (t *policyTrees) folders(dir string, depth int) {
-	entries, err := os.ReadDir(dir)
-	if err != nil || depth > maxWatchDepth {
+// folders adds dir and the folders below it, as loading finds them: links are followed, hidden names are not, and a
+// folder that several lead to is found once.
+func (t *policyTrees) folders(dir string) {
+	info, err := os.Stat(dir)
+	if err != nil || !info.IsDir() || slices.ContainsFunc(t.found, func(found fs.FileInfo) bool { return os.SameFile(found, info) }) {
 		return
 	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	t.found = append(t.found, info)
 	t.inside[dir] = true
 	for _, e := range entries {
-		if p := filepath.Join(dir, e.Name()); !strings.HasPrefix(e.Name(), ".") && (e.IsDir() || e.Type()&fs.ModeSymlink != 0) && isFolder(p) {
-			t.folders(p, depth+1)
+		if !strings.HasPrefix(e.Name(), ".") && (e.IsDir() || e.Type()&fs.ModeSymlink != 0) {
+			t.folders(filepath.Join(dir, e.Name()))
 		}
 	}
 }

@@ -132,11 +132,16 @@ func TestReloadReplacedFolder(t *testing.T) {
 	}
 }
 
-// A release is often a link that is swapped.
+// A release is often a link that is swapped. Links that lead back make no more of it.
 func TestReloadLinkedFolder(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"one", "two"} {
 		write(t, filepath.Join(dir, name, "p.yaml"), strings.ReplaceAll(officePolicy, "office", name))
+		for _, back := range []string{"back", "again", "same"} {
+			if err := os.Symlink(filepath.Join(dir, name), filepath.Join(dir, name, back)); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	current := filepath.Join(dir, "current")
 	if err := os.Symlink("one", current); err != nil {

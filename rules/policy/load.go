@@ -2,22 +2,19 @@ package policy
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 )
 
-// maxFolderDepth ends a loop of links between folders.
-const maxFolderDepth = 16
-
 // Load reads the policies under paths: files, and folders whose *.yaml and *.yml files below them are read.
-// Names that start with a dot are left out, so that a mounted ConfigMap counts once. The files are one set,
-// sorted by path. Load applies overrides and returns the set with every fault found, sorted. A set with an error
+// Names that start with a dot are left out, so that a mounted ConfigMap counts once. Links are followed, and a folder
+// that several lead to, or one that stands in it, is read once. The files are one set, sorted by path. Load applies overrides and returns the set with every fault found, sorted. A set with an error
 // holds what could be read, for rules.Compile to find the faults of its expressions in the same run; it is
 // Broken, and nothing may be matched with it.
 func Load(paths ...string) (*Set, Diagnostics) {
@@ -29,7 +26,7 @@ func Load(paths ...string) (*Set, Diagnostics) {
 		case err != nil:
 			g.unreadable(name, err)
 		case info.IsDir():
-			g.folder(os.DirFS(p), ".", name, 0)
+			g.folder(os.DirFS(p), ".", name, info)
 		default:
 			g.file(os.DirFS(filepath.Dir(p)), filepath.Base(p), name)
 		}
@@ -40,15 +37,20 @@ func Load(paths ...string) (*Set, Diagnostics) {
 // LoadFS is Load over a file system: every policy in it.
 func LoadFS(fsys fs.FS) (*Set, Diagnostics) {
 	g := gatherer{}
-	g.folder(fsys, ".", "", 0)
+	if info, err := fs.Stat(fsys, "."); err != nil {
+		g.unreadable("", err)
+	} else {
+		g.folder(fsys, ".", "", info)
+	}
 	return g.set("the file system")
 }
 
 // gatherer collects the files of a set.
 type gatherer struct {
-	files []sourceFile
-	seen  map[string]bool
-	diags Diagnostics
+	files   []sourceFile
+	seen    map[string]bool
+	folders []fs.FileInfo // those that were read
+	diags   Diagnostics
 }
 
 type sourceFile struct {
@@ -64,11 +66,12 @@ func (g *gatherer) unreadable(name string, err error) {
 	g.diags = append(g.diags, Diagnostic{Span: Span{File: name}, Level: Error, Code: CodeUnreadable, Message: "cannot be read: " + err.Error()})
 }
 
-func (g *gatherer) folder(fsys fs.FS, dir, shown string, depth int) {
-	if depth > maxFolderDepth {
-		g.unreadable(shown, fmt.Errorf("folders are nested deeper than %d; do links form a loop?", maxFolderDepth))
+// folder reads the folder that info is of.
+func (g *gatherer) folder(fsys fs.FS, dir, shown string, info fs.FileInfo) {
+	if slices.ContainsFunc(g.folders, func(read fs.FileInfo) bool { return os.SameFile(read, info) }) {
 		return
 	}
+	g.folders = append(g.folders, info)
 	entries, err := fs.ReadDir(fsys, dir)
 	if err != nil {
 		g.unreadable(shown, err)
@@ -83,7 +86,7 @@ func (g *gatherer) folder(fsys fs.FS, dir, shown string, depth int) {
 		yaml := strings.HasSuffix(e.Name(), ".yaml") || strings.HasSuffix(e.Name(), ".yml")
 		switch {
 		case err == nil && info.IsDir():
-			g.folder(fsys, name, display, depth+1)
+			g.folder(fsys, name, display, info)
 		case !yaml:
 		case err != nil:
 			g.unreadable(display, err)
