@@ -77,6 +77,7 @@ func (c *client) createChangelog(ctx context.Context, topic string, partitions i
 // awaitPartitions waits until the brokers know as many partitions.
 func (c *client) awaitPartitions(ctx context.Context, topic string, partitions int) (have int, err error) {
 	err = retry(ctx, never, func(error) {}, func() error {
+		c.refresh(ctx)
 		var err error
 		if have, err = c.partitions(ctx, topic); err == nil && have < partitions {
 			err = kafka.LeaderNotAvailable

@@ -28,6 +28,7 @@ type client struct {
 	client    *kafka.Client
 	dialer    *kafka.Dialer // for the consumer group, which has connections of its own
 	heard     *lastHeard
+	end       context.CancelFunc // of what goes on by itself
 	// idle is how long a source waits before it returns an empty Fetch. Constant once there are sources.
 	idle time.Duration
 }
@@ -48,10 +49,9 @@ func connect(cfg Config) (*client, error) {
 		heard: heard,
 		idle:  idleWait,
 		transport: &kafka.Transport{
-			ClientID:    cfg.ClientID,
-			DialTimeout: 10 * time.Second,
-			// A leader that moved is found within this time; a request to the old one fails until then.
-			MetadataTTL:    time.Second,
+			ClientID:       cfg.ClientID,
+			DialTimeout:    10 * time.Second,
+			MetadataTTL:    metadataTTL,
 			MetadataTopics: cfg.topics(),
 			TLS:            tlsConfig,
 			SASL:           mechanism,
@@ -64,11 +64,16 @@ func connect(cfg Config) (*client, error) {
 			SASLMechanism: mechanism,
 		},
 	}
-	c.client = &kafka.Client{Addr: kafka.TCP(cfg.Brokers...), Timeout: requestTimeout, Transport: newCoordinated(c.transport)}
+	ctx, end := context.WithCancel(context.Background())
+	c.end = end
+	c.client = &kafka.Client{Addr: kafka.TCP(cfg.Brokers...), Timeout: requestTimeout, Transport: newRouter(ctx, c.transport)}
 	return c, nil
 }
 
-func (c *client) close() { c.transport.CloseIdleConnections() }
+func (c *client) close() {
+	c.end()
+	c.transport.CloseIdleConnections()
+}
 
 func (t *TLS) load() (*tls.Config, error) {
 	if !t.Enabled {
@@ -159,7 +164,7 @@ func (c *heardConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// partitions is the number of partitions of a topic, from the metadata that the transport keeps fresh.
+// partitions is the number of partitions of a topic, as of the last metadata.
 func (c *client) partitions(ctx context.Context, topic string) (int, error) {
 	m, err := c.client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{topic}})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -17,11 +18,15 @@ import (
 // request to the old one is answered with NOT_COORDINATOR, which is tried again.
 const coordinatorTTL = time.Second
 
-// coordinated is a kafka.RoundTripper that remembers which broker coordinates a group or a transactional id.
-// kafka.Transport asks before every request, which makes half of the requests of a transaction. Safe for concurrent use.
-type coordinated struct {
+// router is a kafka.RoundTripper that remembers which broker coordinates a group or a transactional id, which
+// kafka.Transport asks before every request: half of the requests of a transaction. And it has the metadata refreshed
+// when a request went to the wrong broker (metadata.go). Safe for concurrent use.
+type router struct {
 	transport *kafka.Transport
 	clientID  string
+	ctx       context.Context // ends with the client
+
+	refreshing atomic.Bool
 
 	mu    sync.Mutex
 	known map[coordinatedBy]coordinator // guarded by mu: one for each partition, and the group's
@@ -38,52 +43,60 @@ type coordinator struct {
 	until  time.Time
 }
 
-func newCoordinated(t *kafka.Transport) *coordinated {
-	return &coordinated{transport: t, clientID: t.ClientID, known: map[coordinatedBy]coordinator{}}
+func newRouter(ctx context.Context, t *kafka.Transport) *router {
+	return &router{transport: t, clientID: t.ClientID, ctx: ctx, known: map[coordinatedBy]coordinator{}}
 }
 
 // of says whose coordinator a request is for. Requests about several groups are the transport's: it splits them.
-func (c *coordinated) of(req kafka.Request) (coordinatedBy, bool) {
+func (r *router) of(req kafka.Request) (coordinatedBy, bool) {
 	if _, several := req.(protocol.Splitter); several {
 		return coordinatedBy{}, false
 	}
-	switch r := req.(type) {
+	switch m := req.(type) {
 	case protocol.GroupMessage:
-		return coordinatedBy{kafka.CoordinatorKeyTypeConsumer, r.Group()}, true
+		return coordinatedBy{kafka.CoordinatorKeyTypeConsumer, m.Group()}, true
 	case protocol.TransactionalMessage:
-		return coordinatedBy{kafka.CoordinatorKeyTypeTransaction, r.Transaction()}, r.Transaction() != ""
+		return coordinatedBy{kafka.CoordinatorKeyTypeTransaction, m.Transaction()}, m.Transaction() != ""
 	}
 	return coordinatedBy{}, false
 }
 
 // RoundTrip implements kafka.RoundTripper.
-func (c *coordinated) RoundTrip(ctx context.Context, addr net.Addr, req kafka.Request) (kafka.Response, error) {
-	by, ok := c.of(req)
-	if !ok {
-		return c.transport.RoundTrip(ctx, addr, req)
+func (r *router) RoundTrip(ctx context.Context, addr net.Addr, req kafka.Request) (kafka.Response, error) {
+	res, err := r.route(ctx, addr, req)
+	if misrouted(res, err) {
+		r.refresh(addr)
 	}
-	broker, err := c.find(ctx, addr, by)
+	return res, err
+}
+
+func (r *router) route(ctx context.Context, addr net.Addr, req kafka.Request) (kafka.Response, error) {
+	by, ok := r.of(req)
+	if !ok {
+		return r.transport.RoundTrip(ctx, addr, req)
+	}
+	broker, err := r.find(ctx, addr, by)
 	if err != nil {
 		return nil, err
 	}
-	res, err := c.transport.RoundTrip(ctx, addr, &directed{Message: req, broker: broker, clientID: c.clientID})
+	res, err := r.transport.RoundTrip(ctx, addr, &directed{Message: req, broker: broker, clientID: r.clientID})
 	if err != nil {
-		c.mu.Lock()
-		delete(c.known, by)
-		c.mu.Unlock()
+		r.mu.Lock()
+		delete(r.known, by)
+		r.mu.Unlock()
 	}
 	return res, err
 }
 
 // find is the coordinator, from memory or from the cluster.
-func (c *coordinated) find(ctx context.Context, addr net.Addr, by coordinatedBy) (broker int32, err error) {
-	c.mu.Lock()
-	known, ok := c.known[by]
-	c.mu.Unlock()
+func (r *router) find(ctx context.Context, addr net.Addr, by coordinatedBy) (broker int32, err error) {
+	r.mu.Lock()
+	known, ok := r.known[by]
+	r.mu.Unlock()
 	if ok && time.Now().Before(known.until) {
 		return known.broker, nil
 	}
-	m, err := c.transport.RoundTrip(ctx, addr, &findcoordinator.Request{Key: by.key, KeyType: int8(by.kind)})
+	m, err := r.transport.RoundTrip(ctx, addr, &findcoordinator.Request{Key: by.key, KeyType: int8(by.kind)})
 	if err != nil {
 		return 0, err
 	}
@@ -91,9 +104,9 @@ func (c *coordinated) find(ctx context.Context, addr net.Addr, by coordinatedBy)
 	if res.ErrorCode != 0 {
 		return 0, fmt.Errorf("find the coordinator of %q: %w", by.key, kafka.Error(res.ErrorCode))
 	}
-	c.mu.Lock()
-	c.known[by] = coordinator{res.NodeID, time.Now().Add(coordinatorTTL)}
-	c.mu.Unlock()
+	r.mu.Lock()
+	r.known[by] = coordinator{res.NodeID, time.Now().Add(coordinatorTTL)}
+	r.mu.Unlock()
 	return res.NodeID, nil
 }
 

@@ -32,7 +32,7 @@ func TestCoordinators(t *testing.T) {
 		}
 	}
 	brokers := map[int32]bool{}
-	known := c.client.Transport.(*coordinated).known
+	known := c.client.Transport.(*router).known
 	for _, k := range known {
 		brokers[k.broker] = true
 	}
@@ -60,7 +60,7 @@ func TestCoordinatorMoves(t *testing.T) {
 	if err := ask(); err != nil {
 		t.Fatal(err)
 	}
-	all := c.client.Transport.(*coordinated)
+	all := c.client.Transport.(*router)
 	txn := coordinatedBy{kafka.CoordinatorKeyTypeTransaction, "txn"}
 	right := all.known[txn]
 

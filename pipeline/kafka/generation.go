@@ -150,6 +150,7 @@ func (g *generation) prepare(ctx context.Context, partitions []int32) (starts ma
 			m.log.Warn("cannot prepare the partitions assigned, trying again", "err", err)
 		}
 	}, func() error {
+		m.client.refresh(ctx)
 		if count, err = m.client.partitions(ctx, m.cfg.Input); err != nil {
 			return err
 		}
@@ -288,6 +289,7 @@ func (g *generation) watchGrowth(ctx context.Context, count int, end context.Can
 		count = shared
 	}
 	for sleep(ctx, g.m.growth) {
+		g.m.client.refresh(ctx)
 		now, err := g.m.client.partitions(ctx, g.m.cfg.Input)
 		if err == nil && now > count {
 			g.m.log.Info("the input topic has more partitions", "topic", g.m.cfg.Input, "had", count, "has", now)

@@ -54,6 +54,7 @@ func (c *client) preflight(ctx context.Context, maxSignalBytes int) (facts, erro
 		}
 		// A broker learns of a new topic some time after the controller made it.
 		for deadline := time.Now().Add(requestTimeout); len(missing) > 0 && time.Now().Before(deadline) && sleep(ctx, 50*time.Millisecond); {
+			c.refresh(ctx)
 			if meta, err = c.client.Metadata(ctx, &kafka.MetadataRequest{Topics: c.cfg.topics()}); err != nil {
 				return f, fmt.Errorf("read the cluster's metadata: %w", err)
 			}

@@ -161,7 +161,7 @@ func (s *source) request() {
 	s.inflight, s.cancel = ch, cancel
 	go func() {
 		start := time.Now()
-		m, err := s.client.transport.RoundTrip(ctx, s.client.client.Addr, req)
+		m, err := s.client.client.Transport.RoundTrip(ctx, s.client.client.Addr, req)
 		cancel()
 		s.meters.seconds.Observe(time.Since(start).Seconds())
 		if err != nil {
