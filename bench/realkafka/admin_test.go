@@ -25,7 +25,7 @@ func request[T any](b *broker, req interface {
 	RequestWith(context.Context, kmsg.Requestor) (T, error)
 }) T {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	res, err := req.RequestWith(ctx, b.admin)
 	if err != nil {
@@ -126,6 +126,18 @@ func (b *broker) partitionsOf(topic string) int32 {
 	rt.Topic = &topic
 	req.Topics = append(req.Topics, rt)
 	return int32(len(request(b, req).Topics[0].Partitions))
+}
+
+// transactions are the states of transactions by their transactional id; "" when the coordinator does not know the id.
+func (b *broker) transactions(ids ...string) map[string]string {
+	b.t.Helper()
+	req := kmsg.NewPtrDescribeTransactionsRequest()
+	req.TransactionalIDs = ids
+	states := map[string]string{}
+	for _, s := range request(b, req).TransactionStates {
+		states[s.TransactionalID] = s.State
+	}
+	return states
 }
 
 // producers is how many producers the first partition of a topic knows.

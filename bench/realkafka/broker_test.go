@@ -59,7 +59,7 @@ func (b *broker) start() {
 	if err := b.cmd.Start(); err != nil {
 		b.t.Fatal(err)
 	}
-	deadline := time.Now().Add(3 * time.Minute) // the first start fetches the artifacts
+	deadline := time.Now().Add(patience) // the first start fetches the artifacts
 	for time.Now().Before(deadline) {
 		if b.answers() {
 			if b.admin == nil {
@@ -77,7 +77,7 @@ func (b *broker) start() {
 func (b *broker) answers() bool {
 	cl := b.client()
 	defer cl.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	resp, err := kmsg.NewPtrMetadataRequest().RequestWith(ctx, cl)
 	return err == nil && len(resp.Brokers) >= b.nodes && len(resp.Brokers) > 0
@@ -92,7 +92,7 @@ func (b *broker) stop() {
 	go func() { b.cmd.Wait(); close(done) }()
 	select {
 	case <-done:
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		b.cmd.Process.Kill()
 		<-done
 	}

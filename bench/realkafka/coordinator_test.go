@@ -3,6 +3,7 @@
 package realkafka
 
 import (
+	"fmt"
 	"strconv"
 	"syscall"
 	"testing"
@@ -112,7 +113,20 @@ func TestCoordinatorsMove(t *testing.T) {
 	other.kill()
 	await(t, "its partitions to move", func() bool { n, _ := b.led(2); return n == 0 })
 	b.more("events", 41, 10_000)
-	time.Sleep(70 * time.Second) // the transaction timeout is a minute
+	var ids []string
+	for p := range partitions {
+		ids = append(ids, fmt.Sprintf("move.events.%d", p))
+	}
+	ongoing := func() (n int) {
+		for _, state := range b.transactions(ids...) {
+			if state == "Ongoing" {
+				n++
+			}
+		}
+		return n
+	}
+	await(t, "transactions that cannot end", func() bool { return ongoing() > 0 })
+	await(t, "their timeout, which is a minute", func() bool { return ongoing() == 0 })
 	other.start()
 	await(t, "all events to be committed", func() bool { return at() == b.ends("events", partitions) })
 	aborted := false

@@ -4,7 +4,6 @@ package realkafka
 
 import (
 	"bytes"
-	"fmt"
 	"strings"
 	"syscall"
 	"testing"
@@ -102,7 +101,7 @@ func (x *trial) delayed(at step) {
 	next := x.stand(step{"EndTxn after that", apiEndTxn, id, 1}, false)
 	next.reach()
 	first.release(true)
-	time.Sleep(500 * time.Millisecond)
+	first.arrived()
 	ended := x.stand(step{"the end of that", apiEndTxn, id, 0}, true)
 	next.release(true)
 	ended.reach()
@@ -120,7 +119,7 @@ func (x *trial) delayed(at step) {
 // idIn is the transactional id of the first request that was held.
 func (x *trial) idIn(h *hold) string {
 	for p := range labPartitions {
-		if id := fmt.Sprintf("%s.%s.%d", x.group, x.input, p); bytes.Contains(h.held[0].request, []byte(id)) {
+		if id := x.id(p); bytes.Contains(h.held[0].request, []byte(id)) {
 			return id
 		}
 	}
@@ -211,11 +210,13 @@ func (x *trial) disturbed(m *member, text string) {
 // times lets a transaction take longer than it may while its member is alive: a request is long on its way.
 // The coordinator aborts it and fences the member.
 func (x *trial) times(at step) {
+	x.patient()
 	x.timeout.Store(int64(2 * time.Second))
 	h := x.stand(at, false)
 	m := x.run()
 	h.reach()
-	time.Sleep(3500 * time.Millisecond)
+	h.others() // a partition that was slow to start has its own time
+	x.nobody("Ongoing")
 	h.release(true)
 	x.disturbed(m, goesOn)
 	h.fenced()

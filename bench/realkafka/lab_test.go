@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -56,7 +57,8 @@ type trial struct {
 	group    string
 	input    string
 	delivery string
-	records  int // in a commit
+	records  int    // in a commit
+	session  string // its timeout
 	e        *engine
 	members  []*member    // those that were not killed
 	timeout  atomic.Int64 // of transactions, in place of the engine's; 0: the engine's
@@ -70,7 +72,7 @@ type trial struct {
 // trial prepares a group with topics of its own.
 func (l *lab) trial(t *testing.T, group, delivery string) *trial {
 	t.Helper()
-	x := &trial{broker: l.as(t), lab: l, t: t, group: group, input: "events", delivery: delivery, records: 100}
+	x := &trial{broker: l.as(t), lab: l, t: t, group: group, input: "events", delivery: delivery, records: 100, session: "6s"}
 	x.createTopic(x.out(), labPartitions)
 	x.createTopic(x.rejects(), labPartitions)
 	x.configure("")
@@ -85,8 +87,15 @@ func (x *trial) configure(kafka string) {
 	yaml := survivorConfig(x.broker, x.group, x.out(), x.delivery)
 	yaml = strings.Replace(yaml, "  group:", fmt.Sprintf("  client_id: %s\n  reject: %s\n  compression: none\n%s  group:", x.group, x.rejects(), kafka), 1)
 	yaml = strings.Replace(yaml, "input: events", "input: "+x.input, 1)
+	yaml = strings.Replace(yaml, "session_timeout: 6s", "session_timeout: "+x.session, 1)
 	yaml = strings.Replace(yaml, "changelog: on", fmt.Sprintf("changelog: on, max_nodes: %d", labNodes), 1)
 	x.e = newEngine(x.t, x.lab.bin, yaml+fmt.Sprintf("commit_interval: 50ms\ncommit_records: %d\n", x.records))
+}
+
+// patient gives the group a session that outlasts a machine's pauses, where nobody is to lose its generation.
+func (x *trial) patient() {
+	x.session = "60s"
+	x.configure("")
 }
 
 func (x *trial) out() string       { return x.group + ".out" }
@@ -126,6 +135,21 @@ func (x *trial) finished() {
 
 // position is how far the group is.
 func (x *trial) position() int64 { return x.committed(x.group, x.input, labPartitions) }
+
+// id is the transactional id of a partition.
+func (x *trial) id(p int) string { return fmt.Sprintf("%s.%s.%d", x.group, x.input, p) }
+
+// nobody waits until the coordinator says of none of the group's transactional ids that it is in a state.
+func (x *trial) nobody(state string) {
+	x.t.Helper()
+	var ids []string
+	for p := range labPartitions {
+		ids = append(ids, x.id(p))
+	}
+	await(x.t, "no transaction to be "+state, func() bool {
+		return !slices.Contains(slices.Collect(maps.Values(x.transactions(ids...))), state)
+	})
+}
 
 // takenOver waits until every partition was, since there were so many inits.
 func (x *trial) takenOver(inits int64) {
@@ -207,7 +231,8 @@ type hold struct {
 	over   bool // nothing more is held
 	pass   bool
 	held   []*exchange
-	errors []uint16 // what the broker answered to those, in the end
+	came   int      // how many of those the broker has answered
+	errors []uint16 // what it answered
 }
 
 // stand makes the group stand still at a step: with answered, when the broker has done it. It is called before that
@@ -226,7 +251,7 @@ func (h *hold) reach() {
 	select {
 	case <-h.reached:
 		time.Sleep(100 * time.Millisecond)
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		h.x.t.Fatalf("no member comes to %s", h.at.name)
 	}
 }
@@ -248,8 +273,11 @@ func (h *hold) release(pass bool) {
 
 // takes says whether e is to wait, and notes what the broker answers to what waited before.
 func (h *hold) takes(e *exchange) bool {
-	if (e.api == apiEndTxn || e.api == apiAddOffsets) && len(e.answer) >= 15 && slices.Contains(h.held, e) {
-		h.errors = append(h.errors, binary.BigEndian.Uint16(e.answer[13:])) // version 3
+	if e.answer != nil && !h.answered && slices.Contains(h.held, e) {
+		h.came++
+		if (e.api == apiEndTxn || e.api == apiAddOffsets) && len(e.answer) >= 15 {
+			h.errors = append(h.errors, binary.BigEndian.Uint16(e.answer[13:])) // version 3
+		}
 	}
 	if h.over || e.api != h.at.api || (e.answer != nil) != h.answered || h.at.of != nil && !bytes.Contains(e.request, []byte(h.at.of(h.x))) {
 		return false
@@ -265,10 +293,21 @@ func (h *hold) takes(e *exchange) bool {
 	return true
 }
 
+// arrived waits until the broker has answered a held request that was let go.
+func (h *hold) arrived() {
+	h.x.t.Helper()
+	await(h.x.t, "the broker to answer what was held at "+h.at.name, func() bool {
+		h.x.mu.Lock()
+		defer h.x.mu.Unlock()
+		return h.came > 0
+	})
+}
+
 // fenced holds that the broker refused every held request that reached it. Only EndTxn and AddOffsetsToTxn begin their
 // answers with the error; of others nothing is held.
 func (h *hold) fenced() {
 	h.x.t.Helper()
+	h.arrived()
 	h.x.mu.Lock()
 	defer h.x.mu.Unlock()
 	if api := h.at.api; len(h.errors) == 0 && (api == apiEndTxn || api == apiAddOffsets) {

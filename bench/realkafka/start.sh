@@ -21,11 +21,15 @@ dir=$(cd "$dir" && pwd)
 
 # Asking Maven takes as long as starting the broker: its answer is kept while all the jars are there.
 classpath=${XDG_CACHE_HOME:-$HOME/.cache}/spoor-realkafka/$(cksum <"$here/pom.xml" | tr ' ' -)
-if [ ! -s "$classpath" ] || ! (IFS=: && ls $(cat "$classpath")) >/dev/null 2>&1; then
-  mkdir -p "$(dirname "$classpath")"
-  mvn -q -B -f "$here/pom.xml" dependency:build-classpath -Dmdep.outputFile="$dir/classpath" >&2
-  mv "$dir/classpath" "$classpath.$$" && mv "$classpath.$$" "$classpath"
-fi
+mkdir -p "$(dirname "$classpath")"
+# One at a time: Maven's repository is not made for several that fill it.
+(
+  flock 9
+  if [ ! -s "$classpath" ] || ! (IFS=: && ls $(cat "$classpath")) >/dev/null 2>&1; then
+    mvn -q -B -f "$here/pom.xml" dependency:build-classpath -Dmdep.outputFile="$dir/classpath" >&2
+    mv "$dir/classpath" "$classpath.$$" && mv "$classpath.$$" "$classpath"
+  fi
+) 9>"$classpath.lock"
 
 cat >"$dir/server.properties" <<EOF
 process.roles=broker,controller
