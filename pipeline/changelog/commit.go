@@ -18,6 +18,7 @@ type Replica struct {
 	marker   Marker
 	markerAt int64     // where in the changelog it is
 	marked   bool      // there is a marker
+	changes  bool      // a restore has read some, whether or not it has reached its end
 	whole    bool      // a restore has reached its end
 	at       time.Time // when that was so
 	stale    bool      // the state was discarded, which the next commit tells

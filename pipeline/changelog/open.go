@@ -126,6 +126,7 @@ func (r *Replica) read(ctx context.Context, log Log, p *pipeline.Partition, end 
 			r.marker, r.markerAt, r.marked = m, offset, value != nil
 			return nil
 		}
+		r.changes = true
 		fault = p.Restore(state.Change{Key: key, Value: value})
 		return fault
 	})
@@ -185,7 +186,7 @@ func (r *Replica) start(ctx context.Context, log Log, p *pipeline.Partition, o *
 		}
 	}
 	if !r.marked {
-		r.stale = s.Records > 0 // changes without a marker are nobody's state
+		r.stale = r.changes // without a marker they are nobody's state
 		p.Discard(r.stale)
 	}
 	p.MoveTo(s.Next)

@@ -292,47 +292,68 @@ func TestChangelogMadeAnewUnderAMember(t *testing.T) {
 }
 
 // Changes without a marker, which somebody else wrote, are nobody's state, and the first commit takes them out: also
-// that of a member which had seen them in an earlier generation.
+// that of a member which had seen them in an earlier generation, or in a restore whose end was not heard of.
 func TestChangesWithoutAMarker(t *testing.T) {
-	w := half(t)
-	w.member.Config.State.MaxNodes, w.member.Config.State.ExitedTTL = 100, time.Hour
-	c := w.member.Cluster
-	p := w.partition()
-	if _, err := w.open(t, p, changelog.NewReplica(), nil); err != nil {
-		t.Fatal(err)
-	}
-	changes, _ := p.Snapshot()
-	c.LoseChangelog()
-	conn := &pipelinetest.Conn{Cluster: c, Generation: c.Join()}
-	if _, err := conn.Init(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	var records []changelog.Record
-	for _, ch := range changes {
-		records = append(records, changelog.Record(ch))
-	}
-	if _, err := conn.Append(context.Background(), records); err != nil {
-		t.Fatal(err)
-	}
-	if err := conn.End(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	kept := new(pipelinetest.Process)
-	w.member.Process = kept
-	conn = &pipelinetest.Conn{Cluster: c, Generation: c.Join()}
-	if err := kept.Run(context.Background(), conn, w.partition, func(changelog.Start) pipeline.Source { return pipelinetest.NewBroker().Source(nil) },
-		changelog.Options{}); err != nil {
-		t.Fatal(err)
-	}
-	if died, err := w.member.Live(); died || err != nil {
-		t.Fatal(died, err)
-	}
-	want, err := w.member.State()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := pipelinetest.Describe(kept.Partition(), kept.Partition().Next()); got != want {
-		t.Errorf("the state is\n%s\nin the changelog\n%s", got, want)
+	for name, before := range map[string]func(t *testing.T, conn *pipelinetest.Conn, run func() error){
+		"an earlier generation": func(t *testing.T, _ *pipelinetest.Conn, run func() error) {
+			if err := run(); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"a restore that failed at its end": func(t *testing.T, conn *pipelinetest.Conn, run func() error) {
+			conn.At = func(op pipelinetest.Op, when pipelinetest.When) error {
+				if op == pipelinetest.OpRead && when == pipelinetest.After {
+					return errBroken
+				}
+				return nil
+			}
+			if err := run(); !errors.Is(err, errBroken) {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := half(t)
+			w.member.Config.State.MaxNodes, w.member.Config.State.ExitedTTL = 100, time.Hour
+			c := w.member.Cluster
+			p := w.partition()
+			if _, err := w.open(t, p, changelog.NewReplica(), nil); err != nil {
+				t.Fatal(err)
+			}
+			changes, _ := p.Snapshot()
+			c.LoseChangelog()
+			conn := &pipelinetest.Conn{Cluster: c, Generation: c.Join()}
+			if _, err := conn.Init(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			var records []changelog.Record
+			for _, ch := range changes {
+				records = append(records, changelog.Record(ch))
+			}
+			if _, err := conn.Append(context.Background(), records); err != nil {
+				t.Fatal(err)
+			}
+			if err := conn.End(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			kept := new(pipelinetest.Process)
+			w.member.Process = kept
+			conn = &pipelinetest.Conn{Cluster: c, Generation: c.Join()}
+			before(t, conn, func() error {
+				return kept.Run(context.Background(), conn, w.partition,
+					func(changelog.Start) pipeline.Source { return pipelinetest.NewBroker().Source(nil) }, changelog.Options{})
+			})
+			if died, err := w.member.Live(); died || err != nil {
+				t.Fatal(died, err)
+			}
+			want, err := w.member.State()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := pipelinetest.Describe(kept.Partition(), kept.Partition().Next()); got != want {
+				t.Errorf("the state is\n%s\nin the changelog\n%s", got, want)
+			}
+		})
 	}
 }
 
