@@ -22,7 +22,8 @@ import (
 // none; at=SECONDS is the record's timestamp, which otherwise is the date. The answer is what the table
 // said, then the chain from the parent on, then `known` and `complete` when the parent and the whole chain
 // are; an event's own field that lineage filled in is shown as field=value. `# text` is a comment,
-// `config max_nodes=N max_ancestors=N` sets bounds, `stats NAME=N ...` checks counts.
+// `config max_nodes=N max_bytes=N max_ancestors=N live_ttl=SECONDS` begins anew under these bounds, `stats NAME=N ...` checks
+// counts.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "*.txt"))
 	if err != nil || len(files) == 0 {
@@ -53,14 +54,19 @@ func runScript(t *testing.T, text string) {
 		}
 		switch words[0] {
 		case "config":
+			cfg, s = state.DefaultConfig(), nil
 			for _, w := range words[1:] {
 				name, value, _ := strings.Cut(w, "=")
 				n, err := strconv.Atoi(value)
 				switch {
 				case name == "max_nodes" && err == nil:
 					cfg.MaxNodes = n
+				case name == "max_bytes" && err == nil:
+					cfg.MaxBytes = int64(n)
 				case name == "max_ancestors" && err == nil:
 					cfg.MaxAncestors = n
+				case name == "live_ttl" && err == nil:
+					cfg.LiveTTL = time.Duration(n) * time.Second
 				default:
 					t.Fatalf("line %d: %s", i+1, w)
 				}

@@ -185,22 +185,44 @@ func TestDeepChain(t *testing.T) {
 	}
 }
 
-// TestSuspectHost shows the sign of wrong partitioning: the hosts's other events go elsewhere.
+// TestSuspectHost shows the sign of wrong partitioning: the hosts's other events go elsewhere. It is about the last hundred
+// parents or so, and about no host of which little was seen.
 func TestSuspectHost(t *testing.T) {
 	s := New(Config{})
-	for i := range 100 {
-		s.Exec(sighting("lost", float64(i), int64(1000+i), int64(5000+i), "a"))
-		s.Exec(sighting("fine", float64(i), int64(1000+i), int64(999+i), "a"))
+	check := func(what string, want int) {
+		t.Helper()
+		if got := s.Stats().SuspectHosts; got != want {
+			t.Fatalf("%s: %d suspect hosts, want %d", what, got, want)
+		}
 	}
-	if got := s.Stats().SuspectHosts; got != 1 {
-		t.Fatalf("%d suspect hosts, want 1", got)
+	now := 0
+	exec := func(host string, n int, known bool) {
+		for range n {
+			now++
+			ppid := int64(999 + now)
+			if !known {
+				ppid += 1_000_000
+			}
+			s.Exec(sighting(host, float64(now), int64(1000+now), ppid, "a"))
+		}
 	}
-	for i := range 300 {
-		s.Exec(sighting("lost", float64(100+i), int64(2000+i), int64(1999+i), "a"))
+	exec("lost", 31, false)
+	check("too few to tell", 0)
+	exec("lost", 970, false)
+	exec("fine", 100, true)
+	check("a thousand unknown parents", 1)
+	exec("lost", 200, true)
+	check("it got better", 0)
+	exec("lost", 1000, false)
+	check("and worse", 1)
+	s.Advance(int64(at(0)) / 1e6)
+	s.Committed()
+	s.Rollback()
+	check("rolled back", 1)
+	for range jumpRecords {
+		s.Advance(int64(at(100*24*3600)) / 1e6)
 	}
-	if got := s.Stats().SuspectHosts; got != 0 {
-		t.Errorf("%d suspect hosts after it got better, want 0", got)
-	}
+	check("everybody is forgotten", 0)
 }
 
 // TestTouch has a process that is used stay, and one that is not used go, although both changed at the same time.

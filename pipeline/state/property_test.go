@@ -314,8 +314,8 @@ func property(t *testing.T, cfg Config, seed uint64) {
 		never.Committed()
 		rolled.Committed()
 		want := dump(t, never)
-		if never.cfg.MaxNodes < never.nodes {
-			t.Fatalf("seed %d: %d nodes, %d allowed", seed, never.nodes, never.cfg.MaxNodes)
+		if st := never.Stats(); st.Nodes > never.cfg.MaxNodes || st.Bytes > never.cfg.MaxBytes && st.Nodes > 1 {
+			t.Fatalf("seed %d: %d nodes and %d bytes, %d and %d allowed", seed, st.Nodes, st.Bytes, never.cfg.MaxNodes, never.cfg.MaxBytes)
 		}
 
 		// What another attempt does is undone.
