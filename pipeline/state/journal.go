@@ -131,6 +131,12 @@ func (s *State) Committed() {
 // RestoreDone: the interval that runs is undone, then the one sealed. It costs a walk over the whole table, as
 // it is for the rare case of a commit in doubt.
 func (s *State) Rollback() {
+	s.undo()
+	s.mend() // a restore under other bounds has, too
+}
+
+// undo is Rollback but for what the bounds take away: the state is what was told of it.
+func (s *State) undo() {
 	first := &s.journal
 	sealed := make(map[*Node]struct{})
 	if s.sealed != nil {
@@ -161,7 +167,7 @@ func (s *State) Rollback() {
 	if err := s.rebuild(nodes); err != nil {
 		panic("state: rollback to a state that never was: " + err.Error())
 	}
-	s.mend() // a restore under other bounds has, too
+	s.journal.begin(s)
 }
 
 // all lists the nodes that satisfy want, in no order.

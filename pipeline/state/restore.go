@@ -3,16 +3,12 @@ package state
 import "fmt"
 
 // Restore applies one change that an earlier run handed out. Changes come in the order in which they were
-// handed out, on an empty state or on top of what was restored before; of equal keys only the last is needed, which
+// handed out, on an empty state or on top of what was committed or restored before, to which the state goes back: what
+// the bounds took away since is not committed yet, and nobody else knows of it. Of equal keys only the last is needed, which
 // is what a compacted log keeps. Nothing else may be called until RestoreDone. It fails for what Changes
 // did not write, and for a version that this code does not know; the state is of no use then.
 func (s *State) Restore(c Change) error {
-	if !s.restoring {
-		if len(s.journal.entries) > 0 || s.sealed != nil {
-			return fmt.Errorf("restore: the state has uncommitted changes")
-		}
-		s.restoring = true
-	}
+	s.reopen()
 	key, err := decodeKey(c.Key)
 	if err != nil {
 		return fmt.Errorf("restore: key %x: %w", c.Key, err)
@@ -41,20 +37,33 @@ func (s *State) Restore(c Change) error {
 	return nil
 }
 
-// RestoreDone ends a restore. It fails when a change is missing that another one needs; the state is of no
-// use then.
+// reopen begins a restore, if none is under way.
+func (s *State) reopen() {
+	if s.restoring {
+		return
+	}
+	if len(s.journal.entries) > 0 || s.sealed != nil {
+		s.undo()
+	}
+	s.restoring = true
+}
+
+// RestoreDone ends a restore, also one of no changes. It fails when a change is missing that another one needs; the state
+// is of no use then.
 func (s *State) RestoreDone() error {
-	s.restoring = false
+	clock := s.clock // SetClock's
+	s.reopen()
+	s.clock, s.restoring = clock, false
 	if err := s.rebuild(s.all(func(*Node) bool { return true })); err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
+	s.journal.begin(s)
 	s.mend()
 	return nil
 }
 
-// mend begins a commit interval with what the state is to be other than it was written.
+// mend does to a state that is as it was told what it is to be otherwise, as the first of a commit interval.
 func (s *State) mend() {
-	s.journal.begin(s)
 	// A stub goes with its last child, so Changes writes none without one. A log that has it all the same is
 	// mended: what takes it out is a change.
 	childless := s.all(func(n *Node) bool { return n.is(flagStub) && n.child == nil })

@@ -100,6 +100,27 @@ func TestTighterBounds(t *testing.T) {
 		if got := dump(t, s); got != want {
 			t.Fatalf("seed %d: rolled back\n%s\nwant\n%s", seed, got, want)
 		}
+		if r.IntN(2) == 0 { // another member goes on with the log, within its own bounds, before this one has told
+			other := restored(t, wide, log, s.Clock())
+			for _, st := range history(r, 20, &at) {
+				st.apply(other)
+			}
+			rest := other.Changes(nil)
+			for _, c := range rest {
+				if err := s.Restore(c); err != nil {
+					t.Fatalf("seed %d: %v", seed, err)
+				}
+			}
+			s.SetClock(other.Clock())
+			if err := s.RestoreDone(); err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+			log = append(log, rest...)
+			want = dump(t, restored(t, tight, log, s.Clock()))
+			if got := dump(t, s); got != want {
+				t.Fatalf("seed %d: the rest on top\n%s\nwant\n%s", seed, got, want)
+			}
+		}
 		log = append(log, s.Changes(nil)...)
 		s.Seal()
 		s.Committed()
@@ -129,6 +150,7 @@ func TestTheRestOnTop(t *testing.T) {
 						log = append(log, never.Changes(nil)...)
 						never.Committed()
 						if r.IntN(2) == 0 {
+							s.Rollback()
 							for i := range steps {
 								steps[i].apply(s)
 							}
@@ -140,7 +162,9 @@ func TestTheRestOnTop(t *testing.T) {
 									st.apply(s)
 								}
 							}
-							s.Rollback()
+							if r.IntN(2) == 0 { // else Restore does
+								s.Rollback()
+							}
 						}
 					}
 					if r.IntN(2) == 0 {
