@@ -82,7 +82,7 @@ func Open(ctx context.Context, log Log, p *pipeline.Partition, r *Replica, o Opt
 		if err := r.start(ctx, log, p, &o, &start); err != nil {
 			return nil, start, err
 		}
-		if !start.Warm || proved || !remembers {
+		if proved || !remembers {
 			break
 		}
 		start.Warm = false

@@ -18,11 +18,23 @@ import (
 // half is a world whose member died in its fifth commit: the marker is at 20, of 40 records.
 func half(t *testing.T) *world {
 	t.Helper()
+	return halfOf(t, tiny())
+}
+
+// roomy are bounds under which nothing is forgotten.
+func roomy() pipeline.Config {
+	cfg := tiny()
+	cfg.State.MaxNodes, cfg.State.ExitedTTL = 100, time.Hour
+	return cfg
+}
+
+func halfOf(t *testing.T, cfg pipeline.Config) *world {
+	t.Helper()
 	records := traffic(rand.New(rand.NewPCG(8, 8)), 40)
 	for i := range records {
 		records[i].Offset = int64(i) // without gaps, so that positions are counts
 	}
-	w := newWorld(t, tiny(), true, records, compile(t))
+	w := newWorld(t, cfg, true, records, compile(t))
 	if died, err := w.member.Live(pipelinetest.Strike{Op: pipelinetest.OpAppend, When: pipelinetest.After, Nth: 5}); !died || err != nil {
 		t.Fatal(died, err)
 	}
@@ -61,6 +73,8 @@ func TestStartTable(t *testing.T) {
 		{"an operator's, where it was", func(c *pipelinetest.Cluster) { c.SetOffset(20) }, 20, changelog.AtMarker, true},
 		{"ours, no marker", func(c *pipelinetest.Cluster) { c.LoseChangelog() }, 20, changelog.MarkerLost, false},
 		{"an operator's, no marker", func(c *pipelinetest.Cluster) { c.LoseChangelog(); c.SetOffset(11) }, 11, changelog.AtOffset, false},
+		{"an operator's, at the beginning, no marker", func(c *pipelinetest.Cluster) { c.LoseChangelog(); c.SetOffset(0) }, 0, changelog.AtOffset, false},
+		{"ours, reset", reset, 20, changelog.MarkerLost, false},
 		{"absent, no marker", func(c *pipelinetest.Cluster) { c.LoseChangelog(); c.SetOffset(-1) }, 7, changelog.AtFallback, false},
 	}
 	for _, c := range cases {
@@ -79,6 +93,83 @@ func TestStartTable(t *testing.T) {
 				t.Errorf("%d entries of state", len(changes))
 			}
 		})
+	}
+}
+
+// reset empties the changelog as an operator does.
+func reset(c *pipelinetest.Cluster) {
+	ctx := context.Background()
+	conn := &pipelinetest.Conn{Cluster: c, Generation: c.Join()}
+	image := changelog.NewImage(state.Config{})
+	_, err := conn.Init(ctx)
+	_, end, boundsErr := conn.Bounds(ctx)
+	_, readErr := conn.Read(ctx, 0, end, image.Apply)
+	_, appendErr := conn.Append(ctx, image.Reset())
+	if err := errors.Join(err, boundsErr, readErr, appendErr, conn.End(ctx)); err != nil {
+		panic(err)
+	}
+}
+
+// A start that fails in any request says so, and the next one gives what a first would have given.
+func TestStartFails(t *testing.T) {
+	for _, op := range []pipelinetest.Op{pipelinetest.OpInit, pipelinetest.OpBounds, pipelinetest.OpRead, pipelinetest.OpCommitted, pipelinetest.OpOwned} {
+		for _, when := range []pipelinetest.When{pipelinetest.Before, pipelinetest.After} {
+			w := half(t)
+			p, r := w.partition(), changelog.NewReplica()
+			_, err := w.open(t, p, r, func(o pipelinetest.Op, at pipelinetest.When) error {
+				if o == op && at == when {
+					return errBroken
+				}
+				return nil
+			})
+			if !errors.Is(err, errBroken) {
+				t.Errorf("%s %s fails: %v", op, when, err)
+			}
+			s, err := w.open(t, p, r, nil)
+			if err != nil || s.Next != 20 || s.Cause != changelog.AtMarker {
+				t.Errorf("%s %s: then %+v %v", op, when, s, err)
+			}
+			if got, want := pipelinetest.Describe(p, s.Next), w.fresh(t); got != want {
+				t.Errorf("%s %s: the state is\n%s\nshould be\n%s", op, when, got, want)
+			}
+		}
+	}
+	w := half(t)
+	w.member.Cluster.LoseChangelog()
+	w.member.Cluster.SetOffset(-1)
+	conn := &pipelinetest.Conn{Cluster: w.member.Cluster, Generation: w.member.Cluster.Join()}
+	if _, s, err := changelog.Open(context.Background(), conn, w.partition(), changelog.NewReplica(),
+		changelog.Options{Fallback: func(context.Context) (int64, error) { return 0, errBroken }}); !errors.Is(err, errBroken) {
+		t.Errorf("no fallback: %+v %v", s, err)
+	}
+}
+
+// fresh is what a member finds that remembers nothing.
+func (w *world) fresh(t *testing.T) string {
+	t.Helper()
+	p := w.partition()
+	s, err := w.open(t, p, changelog.NewReplica(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pipelinetest.Describe(p, s.Next)
+}
+
+// An operator moves back and, before anything was committed, forth again: the state is that of the marker.
+func TestMovedBackAndForth(t *testing.T) {
+	w := half(t)
+	p, r := w.partition(), changelog.NewReplica()
+	for _, c := range []struct {
+		offset int64
+		cause  changelog.Cause
+	}{{20, changelog.AtMarker}, {3, changelog.Backwards}, {20, changelog.AtMarker}} {
+		w.member.Cluster.SetOffset(c.offset)
+		if s, err := w.open(t, p, r, nil); err != nil || s.Cause != c.cause || s.Next != c.offset {
+			t.Fatalf("%d: %+v %v", c.offset, s, err)
+		}
+	}
+	if got, want := pipelinetest.Describe(p, 20), w.fresh(t); got != want {
+		t.Errorf("the state is\n%s\nshould be\n%s", got, want)
 	}
 }
 
@@ -137,6 +228,74 @@ func TestWarmReadsTheRest(t *testing.T) {
 	}
 	if changes, _ := p.Snapshot(); len(changes) != 0 {
 		t.Errorf("%d entries of state that nobody knows any more", len(changes))
+	}
+}
+
+// The rest is read on top by whoever remembers, also when the reading fails at first: before it has begun, nothing is read
+// again; at its end, what was read is not taken for the state before it is whole.
+func TestTheRestIsCutOff(t *testing.T) {
+	for _, when := range []pipelinetest.When{pipelinetest.Before, pipelinetest.Middle, pipelinetest.After} {
+		w := half(t)
+		p, r := w.partition(), changelog.NewReplica()
+		if _, err := w.open(t, p, r, nil); err != nil {
+			t.Fatal(err)
+		}
+		if died, err := w.member.Live(); died || err != nil {
+			t.Fatal(died, err)
+		}
+		if s, err := w.open(t, p, r, func(op pipelinetest.Op, at pipelinetest.When) error {
+			if op == pipelinetest.OpRead && at == when {
+				return errBroken
+			}
+			return nil
+		}); !errors.Is(err, errBroken) {
+			t.Fatalf("%s: %+v %v", when, s, err)
+		}
+		s, err := w.open(t, p, r, nil)
+		if err != nil || when == pipelinetest.Before && !s.Warm {
+			t.Fatalf("%s: %+v %v", when, s, err)
+		}
+		if got := pipelinetest.Describe(p, s.Next); got != w.state {
+			t.Errorf("%s: the state is\n%s\nshould be\n%s", when, got, w.state)
+		}
+	}
+}
+
+// What is remembered under tighter bounds than it was written under is caught up as any other, before a commit has told what the
+// bounds took away; and that commit tells it.
+func TestTheRestUnderTighterBounds(t *testing.T) {
+	w := newWorld(t, roomy(), true, traffic(rand.New(rand.NewPCG(8, 8)), 40), compile(t))
+	tight := w.member
+	tight.Config.State.MaxNodes = 3
+	tight.Process = new(pipelinetest.Process)
+	var warm []bool
+	tight.Opened = func(s changelog.Start) { warm = append(warm, s.Warm) }
+	if died, err := w.member.Live(pipelinetest.Strike{Op: pipelinetest.OpAppend, When: pipelinetest.After, Nth: 4}); !died || err != nil {
+		t.Fatal(died, err)
+	}
+	lost := pipelinetest.Strike{Op: pipelinetest.OpPublish, When: pipelinetest.Before, Nth: 1, Held: make(chan struct{}), Hold: make(chan struct{})}
+	go func() {
+		<-lost.Held
+		defer close(lost.Hold)
+		if died, err := w.member.Live(pipelinetest.Strike{Op: pipelinetest.OpAppend, When: pipelinetest.After, Nth: 3}); !died || err != nil {
+			t.Error(died, err)
+		}
+	}()
+	if died, err := tight.Live(lost); died || !pipelinetest.Lost(err) {
+		t.Fatal(died, err)
+	}
+	if died, err := tight.Live(); died || err != nil {
+		t.Fatal(died, err)
+	}
+	if len(warm) != 2 || warm[0] || !warm[1] {
+		t.Errorf("warm: %v", warm)
+	}
+	state, err := w.member.State() // under the wide bounds: all that the changelog holds
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := pipelinetest.Describe(tight.Process.Partition(), tight.Process.Partition().Next()); got != state {
+		t.Errorf("the state is\n%s\nin the changelog\n%s", got, state)
 	}
 }
 
@@ -313,8 +472,7 @@ func TestChangesWithoutAMarker(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := half(t)
-			w.member.Config.State.MaxNodes, w.member.Config.State.ExitedTTL = 100, time.Hour
+			w := halfOf(t, roomy())
 			c := w.member.Cluster
 			p := w.partition()
 			if _, err := w.open(t, p, changelog.NewReplica(), nil); err != nil {
@@ -343,6 +501,13 @@ func TestChangesWithoutAMarker(t *testing.T) {
 				return kept.Run(context.Background(), conn, w.partition,
 					func(changelog.Start) pipeline.Source { return pipelinetest.NewBroker().Source(nil) }, changelog.Options{})
 			})
+			none := w.partition()
+			if _, err := w.open(t, none, changelog.NewReplica(), nil); err != nil {
+				t.Fatal(err)
+			}
+			if changes, _ := none.Snapshot(); len(changes) > 0 {
+				t.Errorf("%d entries of state that are nobody's", len(changes))
+			}
 			if died, err := w.member.Live(); died || err != nil {
 				t.Fatal(died, err)
 			}
@@ -357,32 +522,48 @@ func TestChangesWithoutAMarker(t *testing.T) {
 	}
 }
 
-// A restore that is cut off goes on where it was.
+// A restore that is cut off goes on where it was, also one of a compacted changelog, whose marker is at its end. When
+// nothing is left that would prove it, it begins anew.
 func TestHalfDoneRestore(t *testing.T) {
-	w := half(t)
-	if died, err := w.member.Live(); died || err != nil {
-		t.Fatal(died, err)
-	}
-	p, r := w.partition(), changelog.NewReplica()
-	whole, err := w.open(t, w.partition(), changelog.NewReplica(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cut := errors.New("cut off")
-	if _, err := w.open(t, p, r, func(op pipelinetest.Op, when pipelinetest.When) error {
-		if op == pipelinetest.OpRead && when == pipelinetest.Middle {
-			return cut
-		}
-		return nil
-	}); !errors.Is(err, cut) {
-		t.Fatal(err)
-	}
-	s, err := w.open(t, p, r, nil)
-	if err != nil || !s.Warm || s.Records == 0 || s.Records >= whole.Records {
-		t.Fatalf("%+v %v; all are %d", s, err, whole.Records)
-	}
-	if got := pipelinetest.Describe(p, s.Next); got != w.state {
-		t.Errorf("the state is\n%s\nshould be\n%s", got, w.state)
+	for name, c := range map[string]struct {
+		compact bool
+		when    pipelinetest.When
+		warm    bool
+	}{
+		"half":                {false, pipelinetest.Middle, true},
+		"whole":               {false, pipelinetest.After, false},
+		"half of a compacted": {true, pipelinetest.Middle, true},
+		"a whole compacted":   {true, pipelinetest.After, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := halfOf(t, roomy())
+			if died, err := w.member.Live(); died || err != nil {
+				t.Fatal(died, err)
+			}
+			if c.compact {
+				w.member.Cluster.Compact(false)
+			}
+			p, r := w.partition(), changelog.NewReplica()
+			whole, err := w.open(t, w.partition(), changelog.NewReplica(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.open(t, p, r, func(op pipelinetest.Op, when pipelinetest.When) error {
+				if op == pipelinetest.OpRead && when == c.when {
+					return errBroken
+				}
+				return nil
+			}); !errors.Is(err, errBroken) {
+				t.Fatal(err)
+			}
+			s, err := w.open(t, p, r, nil)
+			if err != nil || s.Warm != c.warm || s.Records == 0 || s.Records >= whole.Records && c.warm {
+				t.Errorf("%+v %v; all are %d", s, err, whole.Records)
+			}
+			if got := pipelinetest.Describe(p, s.Next); got != w.state {
+				t.Errorf("the state is\n%s\nshould be\n%s", got, w.state)
+			}
+		})
 	}
 }
 
@@ -401,9 +582,11 @@ func TestWarmGrowsCold(t *testing.T) {
 	}
 	p, r := w.partition(), changelog.NewReplica()
 	open(p, r)
-	now = now.Add(29 * time.Minute)
-	if s := open(p, r); !s.Warm {
-		t.Errorf("%+v", s)
+	for range 3 {
+		now = now.Add(29 * time.Minute)
+		if s := open(p, r); !s.Warm {
+			t.Errorf("%+v", s)
+		}
 	}
 	now = now.Add(31 * time.Minute)
 	if s := open(p, r); s.Warm || s.Records == 0 {
