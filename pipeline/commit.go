@@ -105,10 +105,7 @@ func (p *Partition) land(wait bool) error {
 	}
 	p.flight = nil
 	if err == nil {
-		// A state that began since, because this one was thrown away, has nothing committed yet.
-		if f.state == p.state {
-			f.state.Committed()
-		}
+		f.state.Committed() // not one that began since, because this one was thrown away
 		p.next = f.b.Next
 		p.saved = f.saved
 		p.afterCommit(f)

@@ -65,11 +65,7 @@ func (c *Committer) Commit(ctx context.Context, b *pipeline.Batch) error {
 	if errors.Is(err, ErrForeign) {
 		return err
 	}
-	committed, err := c.resolve(ctx, &m, err)
-	if committed {
-		return nil
-	}
-	return err
+	return c.resolve(ctx, &m, err)
 }
 
 func (r *Replica) committed(end, markerAt int64, m Marker, now time.Time) {
@@ -154,26 +150,26 @@ func tombstonesOf(live map[string]struct{}) []Record {
 	return records
 }
 
-// resolve decides a commit in doubt. The error is never nil unless it had committed.
-func (c *Committer) resolve(ctx context.Context, m *Marker, cause error) (committed bool, err error) {
+// resolve decides a commit in doubt: nil says that it had committed.
+func (c *Committer) resolve(ctx context.Context, m *Marker, cause error) error {
 	undecided := func(err error) error {
 		return fmt.Errorf("%w: %w, and what became of it is not known: %w", pipeline.ErrRewound, cause, err)
 	}
 	r := c.replica
 	if err := c.Log.Owned(ctx); err != nil {
-		return false, undecided(err)
+		return undecided(err)
 	}
 	producer, err := c.Log.Init(ctx)
 	if err != nil {
-		return false, undecided(err)
+		return undecided(err)
 	}
 	_, end, err := c.Log.Bounds(ctx)
 	if err != nil {
-		return false, undecided(err)
+		return undecided(err)
 	}
 	last, at := r.marker, r.markerAt
 	if r.position > end {
-		return false, fmt.Errorf("%w: it ends at %d, before position %d: %w", ErrForeign, end, r.position, cause)
+		return fmt.Errorf("%w: it ends at %d, before position %d: %w", ErrForeign, end, r.position, cause)
 	}
 	_, err = c.Log.Read(ctx, max(r.position, 0), end, func(offset int64, key, value []byte) error {
 		if !isMarker(key) {
@@ -186,14 +182,14 @@ func (c *Committer) resolve(ctx context.Context, m *Marker, cause error) (commit
 	})
 	switch {
 	case err != nil:
-		return false, undecided(err)
+		return undecided(err)
 	case last == *m:
 		r.committed(end, at, *m, c.clock())
 		c.producer = producer
-		return true, nil
+		return nil
 	case last == r.marker:
 		r.position = end
-		return false, fmt.Errorf("%w: %w", pipeline.ErrRewound, cause)
+		return fmt.Errorf("%w: %w", pipeline.ErrRewound, cause)
 	}
-	return false, fmt.Errorf("%w: commit %d up to offset %d, after %d of ours: %w", ErrForeign, last.Sequence, last.Next, r.marker.Sequence, cause)
+	return fmt.Errorf("%w: commit %d up to offset %d, after %d of ours: %w", ErrForeign, last.Sequence, last.Next, r.marker.Sequence, cause)
 }

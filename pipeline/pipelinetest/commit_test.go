@@ -39,6 +39,24 @@ func TestRequestsOfACommit(t *testing.T) {
 	}
 }
 
+// What a member remembers of its own commits, and of those that it knows were aborted, it need not read again.
+func TestOwnCommitsAreNotRead(t *testing.T) {
+	w := newWorld(t, tiny(), true, traffic(rand.New(rand.NewPCG(8, 8)), 40), compile(t))
+	w.member.Process = new(pipelinetest.Process)
+	var starts []string
+	w.member.Opened = func(s changelog.Start) { starts = append(starts, fmt.Sprintf("%v %d at %d", s.Warm, s.Records, s.Next)) }
+	aborted := pipelinetest.Strike{Op: pipelinetest.OpEnd, When: pipelinetest.Before, Nth: 3, Err: errBroken}
+	if died, err := w.member.Live(aborted); died || err != nil {
+		t.Fatal(died, err)
+	}
+	if died, err := w.member.Live(); died || err != nil {
+		t.Fatal(died, err)
+	}
+	if got := strings.Join(starts, ", "); got != "false 0 at 0, true 0 at 10, true 0 at 54" {
+		t.Errorf("starts: %s", got)
+	}
+}
+
 // A commit without a record is one all the same when it has something to tell: that the state was thrown away, since an
 // operator moved back to where the log has a gap, or what tighter bounds took away when it was restored.
 func TestCommitsWithoutRecords(t *testing.T) {
@@ -98,6 +116,42 @@ func TestStateLostAndARequestFails(t *testing.T) {
 			if err := w.same(); err != nil {
 				t.Errorf("%s %s: %v", op, when, err)
 			}
+		}
+	}
+}
+
+// Nor is it half thrown away when a commit fails: the one that tells it, or the one before, which is under way meanwhile.
+func TestStateLostAndACommitFails(t *testing.T) {
+	records := traffic(rand.New(rand.NewPCG(8, 8)), 40)
+	for nth := 1; nth <= 8; nth++ {
+		failed := pipelinetest.Strike{Op: pipelinetest.OpEnd, When: pipelinetest.Before, Nth: nth, Err: errBroken}
+		for _, at := range []int{20, 22, 24} {
+			cfg := roomy()
+			cfg.Probe = func(l *pipeline.Look) {
+				if l.Stage == pipeline.StageEnrich && l.Offset == records[at].Offset {
+					panic("half way")
+				}
+			}
+			w := newWorld(t, cfg, true, records, compile(t))
+			if died, err := w.member.Live(failed); died || err != nil {
+				t.Fatal(died, err)
+			}
+			if err := w.same(); err != nil {
+				t.Errorf("panic at record %d, commit %d fails: %v", at, nth, err)
+			}
+		}
+		w := halfOf(t, roomy())
+		w.member.Process = new(pipelinetest.Process)
+		w.member.Cluster.SetOffset(0)
+		if died, err := w.member.Live(failed); died || err != nil {
+			t.Fatal(died, err)
+		}
+		state, err := w.member.State()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if state != w.state {
+			t.Errorf("moved back, commit %d fails: the state is\n%s\nshould be\n%s", nth, state, w.state)
 		}
 	}
 }
