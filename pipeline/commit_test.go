@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,6 +74,7 @@ func TestCommitWhen(t *testing.T) {
 		{"position over a gap", []pipeline.Fetch{{Records: records(0, 1), Next: 7}}, 100, 0, []int64{7}},
 		{"position without records, not more often than the interval", []pipeline.Fetch{{Next: 1}, {Next: 2}, {Next: 3}, {Next: 4}, {Next: 5}}, 100, 100 * time.Millisecond, []int64{3, 5}},
 		{"nothing at all", []pipeline.Fetch{{}, {Next: -1}, {}}, 100, time.Hour, nil},
+		{"the same position again is nothing new", []pipeline.Fetch{{Records: records(0, 1), Next: 7}, {Next: 7}, {Next: 7}, {Next: 7}}, 100, 300 * time.Millisecond, []int64{7}},
 		{"an idle fetch does not move back", []pipeline.Fetch{{Records: records(5, 6), Next: 6}, {Next: 0}}, 100, 0, []int64{6}},
 	}
 	for _, c := range cases {
@@ -100,13 +102,27 @@ func TestCommitWhen(t *testing.T) {
 func TestCommitByBytes(t *testing.T) {
 	cfg := testConfig()
 	cfg.CommitBytes = 2000
+	p := pipeline.New(cfg, compile(t, testPolicy), nil).Partition(pipeline.TopicPartition{Topic: "events"}, "")
 	var rs []pipeline.Record
-	for i := range 100 {
-		rs = append(rs, record(i, execCmd))
+	for i := range int64(100) {
+		r := record(int(i), execCmd)
+		r.Offset = i
+		rs = append(rs, r)
 	}
-	b := run(t, cfg, compile(t, testPolicy), rs...)
-	if b.Commits < 20 {
-		t.Errorf("%d commits: batches are not bounded in bytes", b.Commits)
+	size := func(b *pipeline.Batch) (n int) {
+		for _, o := range slices.Concat(b.Signals, b.Shadow) {
+			n += len(o.Key) + len(o.Value)
+		}
+		return n
+	}
+	out := committerFunc(func(_ context.Context, b *pipeline.Batch) error {
+		if n, each := size(b), size(b)/b.Records; b.Next < 100 && (n > cfg.CommitBytes+each || n < cfg.CommitBytes-each) {
+			t.Errorf("a batch of %d bytes in %d records", n, b.Records)
+		}
+		return nil
+	})
+	if err := p.Step(context.Background(), pipeline.Fetch{Records: rs}, out); err != nil {
+		t.Fatal(err)
 	}
 }
 

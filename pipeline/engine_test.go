@@ -221,23 +221,34 @@ func TestPartitionsShareAnEngine(t *testing.T) {
 	}
 }
 
+// A partition is stuck whose loop waits for long with records to read; one that turns, or has read everything, is not.
 func TestStuck(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	cfg := testConfig()
 	cfg.Clock = func() time.Time { return now }
 	e := pipeline.New(cfg, compile(t, testPolicy), nil)
 	p := e.Partition(pipeline.TopicPartition{Topic: "events", Partition: 2}, "")
-	src := &script{fetches: []pipeline.Fetch{{Records: []pipeline.Record{at(0)}, Next: 1, End: 5}}, end: io.EOF}
-	var during []pipeline.TopicPartition
+	src := &script{fetches: []pipeline.Fetch{
+		{Records: []pipeline.Record{at(0)}, Next: 1, End: 5},
+		{End: 5},
+		{Records: []pipeline.Record{at(4)}, Next: 5, End: 5},
+	}, end: io.EOF}
+	waits := []time.Duration{5 * time.Minute, 5 * time.Minute, 4 * time.Minute, 5 * time.Minute}
+	var stuck []int
 	src.wait = func() {
-		now = now.Add(5 * time.Minute)
-		during, _ = e.Stuck(5 * time.Minute)
+		now = now.Add(waits[len(stuck)])
+		during, running := e.Stuck(5 * time.Minute)
+		if running != 1 || len(during) > 0 && during[0].Partition != 2 {
+			t.Errorf("%d running, stuck %v", running, during)
+		}
+		stuck = append(stuck, len(during))
 	}
 	if err := p.Run(context.Background(), src, &nexts{}); err != nil {
 		t.Fatal(err)
 	}
-	if len(during) != 1 || during[0].Partition != 2 {
-		t.Errorf("stuck %v: the loop waited for 5 minutes with a lag", during)
+	// No lag yet; a lag for 5 minutes; for 4 minutes since the loop turned; no lag any more.
+	if want := []int{0, 1, 0, 0}; !reflect.DeepEqual(stuck, want) {
+		t.Errorf("stuck %v, want %v", stuck, want)
 	}
 	if stuck, running := e.Stuck(0); len(stuck) != 0 || running != 0 {
 		t.Errorf("after Run: %v, %d running", stuck, running)

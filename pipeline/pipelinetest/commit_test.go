@@ -44,7 +44,9 @@ func TestOwnCommitsAreNotRead(t *testing.T) {
 	w := newWorld(t, tiny(), true, traffic(rand.New(rand.NewPCG(8, 8)), 40), compile(t))
 	w.member.Process = new(pipelinetest.Process)
 	var starts []string
-	w.member.Opened = func(s changelog.Start) { starts = append(starts, fmt.Sprintf("%v %d at %d", s.Warm, s.Records, s.Next)) }
+	w.member.Opened = func(s changelog.Start) {
+		starts = append(starts, fmt.Sprintf("%v %d at %d", s.Warm, s.Records, s.Next))
+	}
 	aborted := pipelinetest.Strike{Op: pipelinetest.OpEnd, When: pipelinetest.Before, Nth: 3, Err: errBroken}
 	if died, err := w.member.Live(aborted); died || err != nil {
 		t.Fatal(died, err)
