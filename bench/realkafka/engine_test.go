@@ -137,17 +137,25 @@ func parse(t *testing.T, text string) []signal {
 	last := int32(-1)
 	for text := range strings.Lines(text) {
 		var line struct {
-			Key       string          `json:"key"`
-			Partition int32           `json:"partition"`
-			Value     json.RawMessage `json:"value"`
-			Headers   map[string]string
+			Key     string          `json:"key"`
+			Value   json.RawMessage `json:"value"`
+			Headers map[string]string
 		}
 		if err := json.Unmarshal([]byte(text), &line); err != nil {
 			t.Fatal(err)
 		}
-		last = max(last, line.Partition)
-		byPartition[line.Partition] = append(byPartition[line.Partition],
-			signal{id: line.Headers["spoor-signal-id"], key: line.Key, value: string(line.Value), partition: line.Partition})
+		id := line.Headers["spoor-signal-id"] // topic/partition/offset
+		place := strings.Split(id, "/")
+		if len(place) < 3 {
+			t.Fatalf("the signal id %q", id)
+		}
+		n, err := strconv.ParseInt(place[1], 10, 32)
+		if err != nil {
+			t.Fatalf("the signal id %q", id)
+		}
+		partition := int32(n)
+		last = max(last, partition)
+		byPartition[partition] = append(byPartition[partition], signal{id: id, key: line.Key, value: string(line.Value), partition: partition})
 	}
 	var all []signal
 	for p := range last + 1 {

@@ -35,6 +35,8 @@ type Fault struct {
 	File string // as given; "stdin" for standard input
 	Line int    // 1-based
 	Err  *event.Error
+	// Rest says that nothing after Line could be read either: the file is cut off or damaged.
+	Rest bool
 }
 
 func (f Fault) Error() string { return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Err) }
@@ -71,6 +73,7 @@ type Reader struct {
 	file    source // the open file
 	number  int    // of the last line
 	named   bool   // a record of this file named its partition
+	ahead   ahead  // what a look ahead in this file found
 	members []member
 	line    Line
 
@@ -173,13 +176,13 @@ func (r *Reader) Next() (*Line, error) {
 			continue
 		}
 		if err != nil && err != errTooLong {
-			r.fault(text, err)
+			r.fault(text, fmt.Errorf("the rest of the file cannot be read: %w", err), true)
 			r.in.close()
 			return &r.line, nil
 		}
 		l, err := r.parse(text, err)
 		if err != nil {
-			r.fault(text, err)
+			r.fault(text, err, false)
 			return &r.line, nil
 		}
 		tp, offset := r.own(), int64(r.number-1)
@@ -215,11 +218,11 @@ func (r *Reader) parse(text []byte, err error) (line, error) {
 }
 
 // fault makes r.line a record that says why the line could not be read.
-func (r *Reader) fault(text []byte, err error) {
+func (r *Reader) fault(text []byte, err error, rest bool) {
 	f := Fault{File: r.file.shown(), Line: r.number, Err: &event.Error{
 		Reason: event.ReasonCorruptRecord, Detail: fmt.Sprintf("%s:%d: %s", r.file.shown(), r.number, err)}}
 	if r.opts.Fault != nil {
-		r.opts.Fault(Fault{f.File, f.Line, &event.Error{Reason: f.Err.Reason, Detail: err.Error()}})
+		r.opts.Fault(Fault{f.File, f.Line, &event.Error{Reason: f.Err.Reason, Detail: err.Error()}, rest})
 	}
 	rec := pipeline.Record{Offset: int64(r.number - 1), Value: text, Fault: f.Err}
 	if !r.named && !r.willName() && r.place(r.own(), rec) == nil {
@@ -234,17 +237,32 @@ func (r *Reader) fault(text []byte, err error) {
 const badLines = ":lines"
 
 // willName reports whether the first of the lines that are already in memory that can be read names its
-// partition: asked when a file begins with a bad line.
+// partition: asked when a file begins with bad lines. What it finds holds for all of them up to that line, so each
+// line is looked at once, however many are bad.
 func (r *Reader) willName() bool {
-	ahead, _ := r.lines.r.Peek(r.lines.r.Buffered())
-	for len(ahead) > 0 {
-		text, rest, _ := bytes.Cut(ahead, []byte{'\n'})
-		if l, err := parseLine(bytes.TrimRight(text, "\r"), &r.members); err == nil {
-			return l.positioned
-		}
-		ahead = rest
+	if r.number < r.ahead.until {
+		return r.ahead.named
 	}
-	return false
+	r.ahead = ahead{until: r.number + 1}
+	text, _ := r.lines.r.Peek(r.lines.r.Buffered())
+	for len(text) > 0 {
+		line, rest, whole := bytes.Cut(text, []byte{'\n'})
+		if l, err := parseLine(bytes.TrimRight(line, "\r"), &r.members); err == nil {
+			r.ahead.named = l.positioned
+			break
+		}
+		if whole {
+			r.ahead.until++
+		}
+		text = rest
+	}
+	return r.ahead.named
+}
+
+// ahead is what willName found: whether the lines before until are followed by one that names its partition.
+type ahead struct {
+	until int
+	named bool
 }
 
 // own is the partition of lines that name none.
@@ -272,7 +290,7 @@ func (r *Reader) open() error {
 	}
 	r.lines.reset(r.in.text)
 	r.at++
-	r.number, r.named = 0, false
+	r.number, r.named, r.ahead = 0, false, ahead{}
 	// A further pass over a file starts where its partitions are now.
 	r.base = nil
 	if r.file.pass > 0 {

@@ -338,3 +338,67 @@ func TestStandardInputIsNotWaitedFor(t *testing.T) {
 		t.Fatal("a line that is there was not read")
 	}
 }
+
+// Bad lines at the beginning of a file are looked at once, however many there are.
+func TestManyBadLines(t *testing.T) {
+	const lines = 20_000
+	r, err := Open([]string{Stdin}, Options{Stdin: strings.NewReader(strings.Repeat("1,2\n", lines) + "{}\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	looks, last := 0, ahead{}
+	for range lines {
+		l, err := r.Next()
+		if err != nil || l.Fault == nil {
+			t.Fatalf("line %d: %v, %v", r.number, err, l)
+		}
+		if r.ahead != last {
+			looks, last = looks+1, r.ahead
+		}
+	}
+	if looks > 10 { // one for each piece that is read
+		t.Errorf("looked ahead %d times", looks)
+	}
+}
+
+// A file that is cut off or damaged says so in its last fault; a bad line is not one.
+func TestRestOfFile(t *testing.T) {
+	dir := t.TempDir()
+	whole := filepath.Join(dir, "a.ndjson.zst")
+	w, err := CreateText(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(w, strings.Repeat("{}\nx\n", 10)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for cut, want := range map[int]int{0: 0, 3: 1} {
+		name := filepath.Join(dir, fmt.Sprintf("cut%d.ndjson.zst", cut))
+		if err := os.WriteFile(name, text[:len(text)-cut], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		rest := 0
+		r, err := Open([]string{name}, Options{Fault: func(f Fault) {
+			if f.Rest {
+				rest++
+			}
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for err == nil {
+			_, err = r.Next()
+		}
+		if rest != want || err != io.EOF {
+			t.Errorf("without the last %d bytes: %d times the rest of a file, %v", cut, rest, err)
+		}
+	}
+}

@@ -10,7 +10,7 @@ import (
 // Totals are what a replay read. What the pipeline made of it is in Engine.Counters.
 type Totals struct {
 	Records    int64 // faults included
-	Faults     int64 // lines and ends of files that could not be read; they are among the rejects
+	Faults     int64 // lines that could not be read, and the ends of damaged files; they are among the rejects
 	Bytes      int64 // of the files, compressed as they are
 	Partitions int
 }

@@ -14,9 +14,10 @@ import (
 type SinkConfig struct {
 	Signals io.Writer
 	Shadow  io.Writer // signals of shadow rules
-	Rejects io.Writer // always written as records: the headers say why, the value may be anything
-	// Records writes signals as records, with key, headers and the position of the input record they came
-	// from. Otherwise a line is the signal alone.
+	Rejects io.Writer // always written as records, at the input record's position: the headers say why, the value may be anything
+	// Records writes signals as records, with time, key and headers. They have no position: they are of no
+	// topic yet, and one event can lead to several. Whose signal each is stands in its headers. Otherwise a
+	// line is the signal alone.
 	Records bool
 }
 
@@ -35,10 +36,10 @@ func NewSink(cfg SinkConfig) *Sink { return &Sink{cfg: cfg} }
 func (s *Sink) Commit(_ context.Context, b *pipeline.Batch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.write(s.cfg.Signals, b.TopicPartition, b.Signals, s.cfg.Records); err != nil {
+	if err := s.write(s.cfg.Signals, nil, b.Signals, s.cfg.Records); err != nil {
 		return fmt.Errorf("write signals: %w", err)
 	}
-	if err := s.write(s.cfg.Shadow, b.TopicPartition, b.Shadow, s.cfg.Records); err != nil {
+	if err := s.write(s.cfg.Shadow, nil, b.Shadow, s.cfg.Records); err != nil {
 		return fmt.Errorf("write shadow signals: %w", err)
 	}
 	if s.cfg.Rejects == nil || len(b.Rejects) == 0 {
@@ -48,13 +49,14 @@ func (s *Sink) Commit(_ context.Context, b *pipeline.Batch) error {
 	for i := range b.Rejects {
 		rejects[i] = b.Rejects[i].Output
 	}
-	if err := s.write(s.cfg.Rejects, b.TopicPartition, rejects, true); err != nil {
+	if err := s.write(s.cfg.Rejects, &b.TopicPartition, rejects, true); err != nil {
 		return fmt.Errorf("write rejects: %w", err)
 	}
 	return nil
 }
 
-func (s *Sink) write(w io.Writer, tp pipeline.TopicPartition, outputs []pipeline.Output, records bool) error {
+// write writes outputs as records, at their offsets of the partition at unless it is nil, or as values alone.
+func (s *Sink) write(w io.Writer, at *pipeline.TopicPartition, outputs []pipeline.Output, records bool) error {
 	if w == nil || len(outputs) == 0 {
 		return nil
 	}
@@ -62,7 +64,7 @@ func (s *Sink) write(w io.Writer, tp pipeline.TopicPartition, outputs []pipeline
 	for i := range outputs {
 		o := &outputs[i]
 		if records {
-			s.buf = appendRecord(s.buf, tp, &pipeline.Record{
+			s.buf = appendRecord(s.buf, at, &pipeline.Record{
 				Offset: o.Offset, Timestamp: o.Timestamp, Key: o.Key, Value: o.Value, Headers: o.Headers})
 			continue
 		}

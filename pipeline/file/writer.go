@@ -87,7 +87,7 @@ func Create(path string) (*Writer, error) {
 
 // Write writes r as the record at r.Offset of tp. It does not keep r.
 func (w *Writer) Write(tp pipeline.TopicPartition, r *pipeline.Record) error {
-	w.buf = appendRecord(w.buf[:0], tp, r)
+	w.buf = appendRecord(w.buf[:0], &tp, r)
 	_, err := w.w.Write(w.buf)
 	return err
 }
@@ -98,15 +98,20 @@ func (w *Writer) Flush() error { return w.w.Flush() }
 // Close flushes and closes the file.
 func (w *Writer) Close() error { return w.w.Close() }
 
-// appendRecord appends the line of r, with its end.
-func appendRecord(b []byte, tp pipeline.TopicPartition, r *pipeline.Record) []byte {
-	b = append(b, `{"topic":`...)
-	b = appendText(b, tp.Topic)
-	b = append(b, `,"partition":`...)
-	b = strconv.AppendInt(b, int64(tp.Partition), 10)
-	b = append(b, `,"offset":`...)
-	b = strconv.AppendInt(b, r.Offset, 10)
-	b = append(b, `,"ts":`...)
+// appendRecord appends the line of r, with its end; at is the partition that r's offset is of, nil for a record
+// without a position.
+func appendRecord(b []byte, at *pipeline.TopicPartition, r *pipeline.Record) []byte {
+	b = append(b, '{')
+	if at != nil {
+		b = append(b, `"topic":`...)
+		b = appendText(b, at.Topic)
+		b = append(b, `,"partition":`...)
+		b = strconv.AppendInt(b, int64(at.Partition), 10)
+		b = append(b, `,"offset":`...)
+		b = strconv.AppendInt(b, r.Offset, 10)
+		b = append(b, ',')
+	}
+	b = append(b, `"ts":`...)
 	if ts := time.UnixMilli(r.Timestamp).UTC(); ts.Year() >= 0 && ts.Year() <= 9999 {
 		b = append(b, '"')
 		b = ts.AppendFormat(b, "2006-01-02T15:04:05.000Z07:00")

@@ -88,7 +88,7 @@ func FuzzRecord(f *testing.F) {
 		in := pipeline.Record{Offset: offset, Timestamp: ts, Key: key, Value: value,
 			Headers: []pipeline.Header{{Key: "a", Value: header}, {Key: "b", Value: key}}}
 		tp := pipeline.TopicPartition{Topic: "t"}
-		text := appendRecord(nil, tp, &in)
+		text := appendRecord(nil, &tp, &in)
 		if n := bytes.IndexByte(text, '\n'); n != len(text)-1 {
 			t.Fatalf("%q is not one line", text)
 		}
