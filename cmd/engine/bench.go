@@ -33,7 +33,7 @@ first, up to --limit records, and then processed again and again for --time.
 A rule is a candidate for an event when the texts that it demands are in it; only candidates are evaluated. A rule
 that demands nothing that can be looked up is a candidate for every event of its names, and the table says why.`,
 		Example: "  engine bench traffic.ndjson.zst\n  engine bench --policies policies/ --json traffic.ndjson.zst",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    someArgs("FILE"),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			if limit < 1 || atLeast <= 0 {
 				return &usageError{errors.New("--limit and --time are more than 0"), cmd.CommandPath()}
@@ -43,7 +43,8 @@ that demands nothing that can be looked up is a candidate for every event of its
 				return err
 			}
 			b := &bencher{cfg: cfg.Pipeline(), set: set}
-			if err := b.read(a, files, limit); err != nil {
+			told := faults{w: a.stderr}
+			if err := b.read(cmd.Context(), a, files, limit, &told); err != nil {
 				return err
 			}
 			report, err := b.run(cmd.Context(), atLeast)
@@ -51,9 +52,11 @@ that demands nothing that can be looked up is a candidate for every event of its
 				return err
 			}
 			if asJSON {
-				return a.writeJSON(file.Stdin, report)
+				err = a.writeJSON(file.Stdin, report)
+			} else {
+				err = report.write(a.stdout, top)
 			}
-			return report.write(a.stdout, top)
+			return firstError(err, told.end())
 		},
 	}
 	flags.register(cmd)
@@ -129,25 +132,25 @@ type benchRun struct {
 // benchFetch is how many records are processed at once, as of a fetch from Kafka.
 const benchFetch = 500
 
-// read keeps the records of the files in memory.
-func (b *bencher) read(a *app, files []string, limit int) error {
-	bar := newProgress(a.stderr)
-	defer bar.done()
-	r, err := file.Open(files, file.Options{Stdin: a.stdin, Progress: bar.set, Fault: func(f file.Fault) {
-		bar.clear()
-		fmt.Fprintln(a.stderr, f.Error())
-	}})
+// read keeps the records of the files in memory, but for those that cannot be read: Kafka has none.
+func (b *bencher) read(ctx context.Context, a *app, files []string, limit int, told *faults) error {
+	told.bar = newProgress(a.stderr)
+	defer told.bar.done()
+	r, err := file.Open(files, file.Options{Stdin: a.stdin, Progress: told.bar.set, Fault: told.add})
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	for {
+	for ctx.Err() == nil {
 		line, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
 			return err
+		}
+		if line.Fault != nil {
+			continue
 		}
 		if b.n == limit {
 			b.more = true
@@ -159,18 +162,25 @@ func (b *bencher) read(a *app, files []string, limit int) error {
 			b.runs = append(b.runs, benchRun{TopicPartition: line.TopicPartition})
 			last++
 		}
-		record := line.Record
-		record.Key, record.Value = slices.Clone(record.Key), slices.Clone(record.Value)
-		record.Headers = slices.Clone(record.Headers)
-		for i := range record.Headers {
-			record.Headers[i].Value = slices.Clone(record.Headers[i].Value)
-		}
-		b.runs[last].records = append(b.runs[last].records, record)
+		b.runs[last].records = append(b.runs[last].records, cloneRecord(line.Record))
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	if b.n == 0 {
 		return errors.New("there is nothing to measure: the files hold no records")
 	}
 	return nil
+}
+
+// cloneRecord is a copy of r that outlives its source's next record.
+func cloneRecord(r pipeline.Record) pipeline.Record {
+	r.Key, r.Value = slices.Clone(r.Key), slices.Clone(r.Value)
+	r.Headers = slices.Clone(r.Headers)
+	for i := range r.Headers {
+		r.Headers[i].Value = slices.Clone(r.Headers[i].Value)
+	}
+	return r
 }
 
 // pass processes all records once, with partitions that remember nothing.

@@ -39,7 +39,7 @@ func (a *app) demoCommand() *cobra.Command {
 		Long: `Start a Kafka broker inside the process, publish the bundled traffic to it, run the engine over it exactly as
 'engine run' does, and print each signal as it is published. Nothing is installed and nothing stays behind.`,
 		Example: "  engine demo\n  engine demo --keep",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.demo(cmd.Context(), keep)
 		},

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -39,7 +40,7 @@ func (a *app) diffCommand() *cobra.Command {
 one of them matches. An event is named by topic/partition/offset; without a position in the file the topic is
 the file's name and the offset the line, from 0.`,
 		Example: "  engine diff --old policies/ --new policies.next/ traffic.ndjson.zst",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    someArgs("FILE"),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			if err := need(cmd, "old", "new"); err != nil {
 				return err
@@ -51,21 +52,30 @@ the file's name and the offset the line, from 0.`,
 			if err != nil {
 				return err
 			}
-			sides := make([]matches, 2)
+			sets := make([]*rules.Set, 2)
 			for i, paths := range [][]string{before, after} {
-				set, err := a.mustLoadSet(paths)
-				if err != nil {
+				if sets[i], err = a.mustLoadSet(paths); err != nil {
 					return err
 				}
-				if sides[i], err = a.matchesOf(cmd.Context(), cfg, set, files); err != nil {
+			}
+			sides := make([]matches, 2)
+			told := []faults{{w: a.stderr}, {}} // both sides read the same lines
+			var events int64
+			for i, set := range sets {
+				if sides[i], events, err = a.matchesOf(cmd.Context(), cfg, set, files, &told[i]); err != nil {
 					return err
 				}
+			}
+			if events == 0 {
+				return errors.New("there is nothing to compare: the files hold no records")
 			}
 			diffs := compareMatches(sides[0], sides[1])
 			if asJSON {
-				return a.writeJSON(file.Stdin, diffs)
+				err = a.writeJSON(file.Stdin, diffs)
+			} else {
+				err = a.printDiffs(diffs, events)
 			}
-			return a.printDiffs(diffs)
+			return firstError(err, told[0].end())
 		},
 	}
 	cmd.Flags().StringVarP(&config, "config", "c", "", "configuration file, as for run")
@@ -85,8 +95,8 @@ type eventID struct {
 
 func (id eventID) String() string { return fmt.Sprintf("%s/%d/%d", id.Topic, id.Partition, id.offset) }
 
-// matchesOf runs the files through set and collects who matched what.
-func (a *app) matchesOf(ctx context.Context, cfg Config, set *rules.Set, files []string) (matches, error) {
+// matchesOf runs the files through set and collects who matched what among how many events.
+func (a *app) matchesOf(ctx context.Context, cfg Config, set *rules.Set, files []string, told *faults) (matches, int64, error) {
 	m := matches{}
 	pc := cfg.Pipeline()
 	pc.Probe = func(l *pipeline.Look) {
@@ -100,8 +110,9 @@ func (a *app) matchesOf(ctx context.Context, cfg Config, set *rules.Set, files [
 			}
 		}
 	}
-	_, err := a.replay(ctx, pipeline.New(pc, set, nil), files, file.NewSink(file.SinkConfig{}))
-	return m, err
+	eng := pipeline.New(pc, set, nil)
+	err := a.replay(ctx, eng, files, told, file.NewSink(file.SinkConfig{}))
+	return m, eng.Counters().Events, err
 }
 
 // compareMatches lists the rules whose matches differ, sorted by id.
@@ -146,9 +157,9 @@ func only(a, b []eventID) []eventID {
 	return out
 }
 
-func (a *app) printDiffs(diffs []ruleDiff) error {
+func (a *app) printDiffs(diffs []ruleDiff, events int64) error {
 	if len(diffs) == 0 {
-		_, err := fmt.Fprintln(a.stdout, "no match is added or removed")
+		_, err := fmt.Fprintf(a.stdout, "no match is added or removed in %d events\n", events)
 		return err
 	}
 	slices.SortStableFunc(diffs, func(x, y ruleDiff) int { return cmp.Compare(y.Added+y.Removed, x.Added+x.Removed) })

@@ -26,19 +26,10 @@ func (a *app) importCommand() *cobra.Command {
   widened    it may match more; only when that is allowed
   refused    it is not written; the reason names the place in the source`,
 		Example: `  engine import sigma sigma/rules/windows -o policies/sigma --report report.json`,
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	c.AddCommand(a.importSigmaCommand(), a.importSeclCommand())
-	for _, sub := range c.Commands() {
-		check := sub.Args
-		sub.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
-				return &usageError{err, cmd.CommandPath()}
-			}
-			return nil
-		}
-	}
 	return c
 }
 
@@ -63,7 +54,7 @@ that importing again after an update changes what was updated.
 
 What is carried over, and how, is described in rules/sigma/README.md.`,
 		Example: `  engine import sigma sigma/rules/windows -o policies/sigma --report report.json`,
-		Args:    cobra.MinimumNArgs(1),
+		Args:    someArgs("SRC"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := need(cmd, "output"); err != nil {
 				return err
@@ -100,7 +91,7 @@ and overrides of one file reach the others. Each becomes a policy of the same na
 
 What is carried over, and how, is described in rules/secl/README.md.`,
 		Example: `  engine import secl runtime-security.d -o policies/secl --report report.json`,
-		Args:    cobra.MinimumNArgs(1),
+		Args:    someArgs("SRC"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := need(cmd, "output"); err != nil {
 				return err

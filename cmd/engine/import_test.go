@@ -81,7 +81,7 @@ func TestImportSigmaFaults(t *testing.T) {
 		errs string
 	}{
 		{[]string{"src"}, exitUsage, "--output is needed"},
-		{[]string{"-o", "out"}, exitUsage, "requires at least 1 arg"},
+		{[]string{"-o", "out"}, exitUsage, "SRC is needed"},
 		{[]string{"nowhere.yml", "src", "-o", "out1"}, exitFailed, "nowhere.yml: error: cannot be read: no such file or directory [unreadable]"},
 		{[]string{"broken.yml", "src", "-o", "out2"}, exitFailed, "broken.yml:1:8: error: "},
 		{[]string{"src", "-o", "out3", "--mapping", "mapping.yaml"}, exitFailed, `mapping.yaml:2:12: error: unknown key "feild" [unknown-key]`},

@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"spoor/rules/policy"
 )
 
 // app is what a command may touch of its surroundings; tests give their own.
@@ -51,6 +53,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return 0
 	case errors.Is(err, errFailed):
 		return exitFailed
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		fmt.Fprintln(a.stderr, "engine: interrupted")
+		return exitFailed
 	case errors.As(err, &usage):
 		fmt.Fprintf(a.stderr, "engine: %v\nTry '%s --help'.\n", err, usage.command)
 		return exitUsage
@@ -78,6 +83,35 @@ func need(cmd *cobra.Command, flags ...string) error {
 	return nil
 }
 
+// noArgs is for commands without arguments, groups of commands among them: a wrong name is answered with the
+// nearest one.
+func noArgs(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case !cmd.HasSubCommands():
+		return fmt.Errorf("unexpected argument %q", args[0])
+	}
+	names := make([]string, len(cmd.Commands()))
+	for i, c := range cmd.Commands() {
+		names[i] = c.Name()
+	}
+	if near := policy.Suggest(args[0], names); near != "" {
+		return fmt.Errorf("there is no command %q; did you mean %q?", args[0], near)
+	}
+	return fmt.Errorf("there is no command %q", args[0])
+}
+
+// someArgs is for commands that need at least one argument, called what.
+func someArgs(what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return fmt.Errorf("%s is needed", what)
+		}
+		return nil
+	}
+}
+
 func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "engine",
@@ -85,11 +119,13 @@ func (a *app) rootCommand() *cobra.Command {
 		Long: `Spoor reads Windows runtime-security events from Kafka, gives each its process lineage, evaluates
 YAML policies and publishes a signal for every event that matches.
 
-New here? Start with 'engine demo'.`,
+New here? Start with 'engine demo'.
+
+The exit code is 0 when all is well, 1 when a command failed or found faults, 2 when it was called wrongly.`,
 		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          noArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(a.stdin)
@@ -121,7 +157,7 @@ func (a *app) versionCommand() *cobra.Command {
 		Use:     "version",
 		Short:   "Print the version",
 		Example: "  engine version",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintln(a.stdout, "spoor", version())
 			return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -79,7 +80,7 @@ func (a *app) checkCommand() *cobra.Command {
 
 The exit code is 1 when one of them is an error.`,
 		Example: "  engine check policies/\n  engine check --json policies/ other.yaml",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    someArgs("PATH"),
 		RunE: func(_ *cobra.Command, paths []string) error {
 			set, faults := loadSet(paths)
 			if asJSON {
@@ -93,7 +94,11 @@ The exit code is 1 when one of them is an error.`,
 					return err
 				}
 			} else {
-				printDiagnostics(a.stdout, faults)
+				var text bytes.Buffer
+				printDiagnostics(&text, faults)
+				if _, err := a.stdout.Write(text.Bytes()); err != nil {
+					return err
+				}
 			}
 			if set == nil {
 				return errFailed

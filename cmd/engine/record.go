@@ -23,7 +23,7 @@ as a line of recorded traffic: topic, partition, offset, time, key, headers and 
 involved. The file can be given to replay, diff and explain.`,
 		Example: "  engine record --config engine.yaml -o traffic.ndjson.zst\n" +
 			"  engine record --config engine.yaml --topic signals --follow --latest -o -",
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			cfg, err := a.loadConfig(config)
 			if err != nil {

@@ -52,7 +52,7 @@ func (a *app) replayCommand() *cobra.Command {
 "value": event}, or a bare event. The same files, policies and configuration give the same bytes.`,
 		Example: "  engine replay traffic.ndjson.zst\n" +
 			"  engine replay --policies policies/ -o signals.ndjson --summary summary.json day1.ndjson.gz day2.ndjson.gz",
-		Args: cobra.MinimumNArgs(1),
+		Args: someArgs("FILE"),
 		RunE: func(cmd *cobra.Command, files []string) (err error) {
 			if format != "value" && format != "record" {
 				return &usageError{fmt.Errorf("--format is value or record, not %q", format), cmd.CommandPath()}
@@ -85,23 +85,25 @@ func (a *app) replayCommand() *cobra.Command {
 
 			start := time.Now()
 			eng := pipeline.New(cfg.Pipeline(), set, nil)
-			totals, err := a.replay(cmd.Context(), eng, files, file.NewSink(sink))
+			told := faults{w: a.stderr}
+			if err := a.replay(cmd.Context(), eng, files, &told, file.NewSink(sink)); err != nil {
+				return err
+			}
 			s := summarize(eng, time.Since(start))
-			if totals.Faults > 0 {
-				fmt.Fprintf(a.stderr, "%d lines could not be read; they are among the rejects\n", totals.Faults)
+			if summary != "" {
+				if err := a.writeJSON(summary, s); err != nil {
+					return err
+				}
 			}
-			if summary != "" && err == nil {
-				err = a.writeJSON(summary, s)
-			}
-			if err == nil && isTerminal(a.stderr) {
+			if isTerminal(a.stderr) {
 				fmt.Fprintf(a.stderr, "%d events, %d rejected, %d signals in %.1f s (%.0f events/s)\n",
 					s.Events, s.Rejected, s.Signals, s.ElapsedSeconds, s.EventsPerSecond)
 			}
-			return err
+			return told.end()
 		},
 	}
 	flags.register(cmd)
-	cmd.Flags().StringVar(&format, "format", "value", "value: signals alone; record: with key, headers and position")
+	cmd.Flags().StringVar(&format, "format", "value", "value: signals alone; record: with time, key and headers, to be read again")
 	cmd.Flags().StringVarP(&out, "output", "o", "-", "file for the signals (.gz and .zst compress), - is standard output")
 	cmd.Flags().StringVar(&shadow, "shadow", "", "file for the signals of shadow rules")
 	cmd.Flags().StringVar(&rejects, "rejects", "", "file for what could not be evaluated, as records")
@@ -144,18 +146,12 @@ func apart(inputs []string, outputs ...string) error {
 	return nil
 }
 
-// replay runs the files through eng with a progress bar, and says what could not be read.
-func (a *app) replay(ctx context.Context, eng *pipeline.Engine, files []string, out pipeline.Committer) (file.Totals, error) {
-	bar := newProgress(a.stderr)
-	defer bar.done()
-	return file.Replay(ctx, eng, files, file.Options{
-		Stdin: a.stdin,
-		Fault: func(f file.Fault) {
-			bar.clear()
-			fmt.Fprintf(a.stderr, "%s\n", f.Error())
-		},
-		Progress: bar.set,
-	}, out)
+// replay runs the files through eng with a progress bar, and tells of what could not be read.
+func (a *app) replay(ctx context.Context, eng *pipeline.Engine, files []string, told *faults, out pipeline.Committer) error {
+	told.bar = newProgress(a.stderr)
+	defer told.bar.done()
+	_, err := file.Replay(ctx, eng, files, file.Options{Stdin: a.stdin, Fault: told.add, Progress: told.bar.set}, out)
+	return err
 }
 
 // Summary is what a replay did, as --summary writes it.

@@ -28,7 +28,7 @@ func (a *app) runCommand() *cobra.Command {
 finish what was read, commit it and leave the group. Policies are taken over when their files change and on
 SIGHUP; policies with errors are logged and the running ones stay.`,
 		Example: "  engine run --config engine.yaml\n  engine run --config engine.yaml --print-config",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := a.loadConfig(path)
 			if err != nil {

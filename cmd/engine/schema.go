@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,8 +19,13 @@ func (a *app) schemaCommand() *cobra.Command {
 		Long: `Print a JSON Schema. Editors complete and check policies with it: save it beside them and begin each with
 
   # yaml-language-server: $schema=policy.schema.json`,
-		Example:   "  engine schema policy > policy.schema.json",
-		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		Example: "  engine schema policy > policy.schema.json",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 || !slices.Contains(kinds, args[0]) {
+				return fmt.Errorf("name one of %s", strings.Join(kinds, ", "))
+			}
+			return nil
+		},
 		ValidArgs: kinds,
 		RunE: func(_ *cobra.Command, args []string) error {
 			var schema []byte

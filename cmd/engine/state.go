@@ -26,7 +26,7 @@ func (a *app) stateCommand() *cobra.Command {
 it as an engine that starts would; none but reset changes anything, and none needs the engines stopped but reset. What
 was committed in the last second may be missing yet.`,
 		Example: "  engine state stats --config engine.yaml",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.stateListCommand(), a.stateGetCommand(), a.stateStatsCommand(), a.stateResetCommand())
@@ -84,7 +84,7 @@ func (a *app) stateListCommand() *cobra.Command {
 		Short:   "List the hosts that are remembered",
 		Long:    "List each host with its partition, how many processes are remembered of it and how many of them run, the time of the last change, and bytes.",
 		Example: "  engine state ls --config engine.yaml --partition 3",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.imageTable(cmd, &f, "HOST\tPARTITION\tPROCESSES\tRUNNING\tCHANGED\tBYTES", func(w io.Writer, p int32, i *changelog.Image) {
 				for entries := i.State.Entries(); len(entries) > 0; {
@@ -134,7 +134,12 @@ func (a *app) stateGetCommand() *cobra.Command {
 		Short:   "Show the processes that are remembered of a host",
 		Long:    "Write each process of the host, or each that had the process id, as a line of JSON. A forgotten one is only a time that another process names as its parent.",
 		Example: "  engine state get --config engine.yaml pc-17\n  engine state get --config engine.yaml pc-17 4712",
-		Args:    cobra.RangeArgs(1, 2),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) < 1 || len(args) > 2 {
+				return fmt.Errorf("name a host, and a process id if only one is asked for, not %d arguments", len(args))
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			pid := int64(math.MinInt64)
 			if len(args) == 2 {
@@ -196,7 +201,7 @@ func (a *app) stateStatsCommand() *cobra.Command {
 		Long: `For each partition: the number of its commits, the input position and the partition time that the state is of, what is
 remembered and how much memory that takes, and how many records and bytes a restore reads for it.`,
 		Example: "  engine state stats --config engine.yaml",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.imageTable(cmd, &f, "PARTITION\tCOMMITS\tPOSITION\tTIME\tHOSTS\tPROCESSES\tSTUBS\tMEMORY\tRECORDS\tBYTES\tOLDEST", func(w io.Writer, p int32, i *changelog.Image) {
 				if !i.Marked {
@@ -226,7 +231,7 @@ func (a *app) stateResetCommand() *cobra.Command {
 		Long: `Empty a partition's changelog. The partition then goes on at the group's offset with empty state: ancestors of older
 processes are unknown. The engines of the group must be stopped.`,
 		Example: "  engine state reset --config engine.yaml --partition 3",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := need(cmd, "partition"); err != nil {
 				return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -18,7 +19,7 @@ func (a *app) testCommand() *cobra.Command {
 		Long: `Run the tests in policies through the real pipeline: decoding, lineage, evaluation. A failure shows why the
 rule did or did not match, term by term. The exit code is 1 when a test fails.`,
 		Example: "  engine test policies/",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    someArgs("PATH"),
 		RunE: func(_ *cobra.Command, paths []string) error {
 			cfg, err := a.loadConfig(config)
 			if err != nil {
@@ -28,25 +29,29 @@ rule did or did not match, term by term. The exit code is 1 when a test fails.`,
 			if err != nil {
 				return err
 			}
+			var text bytes.Buffer
 			failed := 0
 			outcomes := ruletest.Run(set, cfg.Pipeline())
 			for _, o := range outcomes {
 				if len(o.Failures) == 0 {
 					if verbose {
-						fmt.Fprintf(a.stdout, "ok    %s: %s\n", o.Policy, o.Name)
+						fmt.Fprintf(&text, "ok    %s: %s\n", o.Policy, o.Name)
 					}
 					continue
 				}
 				failed++
-				fmt.Fprintf(a.stdout, "FAIL  %s: %s (%s:%d:%d)\n", o.Policy, o.Name, o.File, o.Line, o.Col)
+				fmt.Fprintf(&text, "FAIL  %s: %s (%s:%d:%d)\n", o.Policy, o.Name, o.File, o.Line, o.Col)
 				for _, f := range o.Failures {
-					fmt.Fprintf(a.stdout, "  %s:%d:%d: %s\n", f.File, f.Line, f.Col, f.Message)
+					fmt.Fprintf(&text, "  %s:%d:%d: %s\n", f.File, f.Line, f.Col, f.Message)
 					for line := range strings.Lines(f.Explanation) {
-						fmt.Fprintf(a.stdout, "      %s\n", strings.TrimRight(line, "\n"))
+						fmt.Fprintf(&text, "      %s\n", strings.TrimRight(line, "\n"))
 					}
 				}
 			}
-			fmt.Fprintf(a.stdout, "%d passed, %d failed\n", len(outcomes)-failed, failed)
+			fmt.Fprintf(&text, "%d passed, %d failed\n", len(outcomes)-failed, failed)
+			if _, err := a.stdout.Write(text.Bytes()); err != nil {
+				return err
+			}
 			if failed > 0 {
 				return errFailed
 			}
