@@ -5,6 +5,7 @@ package realkafka
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -62,6 +63,36 @@ func (b *broker) preferred() {
 	req := kmsg.NewPtrElectLeadersRequest()
 	req.TimeoutMillis = 10_000
 	b.none("electing leaders", request(b, req).ErrorCode)
+}
+
+// A broker that stands still for some seconds, as in a long garbage collection, costs nobody the generation: the session is
+// that of the default config, which is longer.
+func TestBrokerStandsStill(t *testing.T) {
+	whole(t)
+	b := startBroker(t)
+	b.createTopic("events", partitions)
+	b.createTopic("signals", partitions)
+	yaml := strings.Replace(survivorConfig(b, "still", "signals", "exactly_once"), "  session_timeout: 6s\n", "", 1)
+	e := newEngine(t, buildEngine(t), yaml)
+	m := e.run()
+	b.more("events", 51, 5_000)
+	done := func() {
+		t.Helper()
+		await(t, "all events to be committed", func() bool { return b.committed("still", "events", partitions) == b.ends("events", partitions) })
+	}
+	done()
+	b.cmd.Process.Signal(syscall.SIGSTOP)
+	time.Sleep(8 * time.Second)
+	b.cmd.Process.Signal(syscall.SIGCONT)
+	b.more("events", 52, 5_000)
+	done()
+	if m.says("generation over") {
+		t.Error("the generation ended")
+	}
+	m.drain(t)
+	published := b.signals("signals")
+	once(t, published)
+	compare(t, published, e.replayed())
 }
 
 // Leaders and coordinators are lost with their broker, and moved back when it is there again. Then the output has too few

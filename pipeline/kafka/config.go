@@ -291,6 +291,11 @@ func (c *Config) transactionTimeout() time.Duration { return max(2*c.drainBudget
 // stopped by then, so it must be well inside both timeouts.
 func (c *Config) drainBudget() time.Duration { return min(c.SessionTimeout, c.RebalanceTimeout) / 2 }
 
+// heartbeatTimeout is how long the coordinator has to answer: as long as any broker, for one that stands still for some
+// seconds has not forgotten us. With a heartbeat's interval it stays below the session timeout, so that a member that
+// hears nothing stops before its partitions go to another.
+func (c *Config) heartbeatTimeout() time.Duration { return min(requestTimeout, c.SessionTimeout/2) }
+
 func (s *SASL) password() (string, error) {
 	if s.PasswordFile == "" {
 		return string(s.Password), nil

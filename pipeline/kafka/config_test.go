@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestValidate(t *testing.T) {
@@ -79,5 +80,16 @@ func TestSecretsAreMasked(t *testing.T) {
 	}
 	if p, err := c.SASL.password(); p != "hunter2" || err != nil {
 		t.Error("the password itself is lost")
+	}
+}
+
+// A member outlasts a coordinator that stands still for some seconds, and stops before its session is over.
+func TestHeartbeatTimeout(t *testing.T) {
+	for session, want := range map[time.Duration]time.Duration{6 * time.Second: 3 * time.Second, DefaultConfig().SessionTimeout: 15 * time.Second, time.Hour: 15 * time.Second} {
+		c := DefaultConfig()
+		c.SessionTimeout, c.HeartbeatInterval = session, min(c.HeartbeatInterval, session/3)
+		if got := c.heartbeatTimeout(); got != want || got+c.HeartbeatInterval >= session {
+			t.Errorf("session %s: %s, want %s", session, got, want)
+		}
 	}
 }

@@ -130,10 +130,7 @@ func (m *Member) Run(ctx context.Context) error {
 		ID: m.cfg.Group, Brokers: m.cfg.Brokers, Dialer: c.dialer, Topics: []string{m.cfg.Input},
 		GroupBalancers:    []kafka.GroupBalancer{m.balancer},
 		HeartbeatInterval: m.cfg.HeartbeatInterval, SessionTimeout: m.cfg.SessionTimeout, RebalanceTimeout: m.cfg.RebalanceTimeout,
-		JoinGroupBackoff: joinBackoff,
-		// With a heartbeat's interval it must stay below the session timeout, so that a member that hears
-		// nothing stops before its partitions go to another.
-		Timeout: min(5*time.Second, m.cfg.SessionTimeout/2),
+		JoinGroupBackoff: joinBackoff, Timeout: m.cfg.heartbeatTimeout(),
 	})
 	if err != nil {
 		return fmt.Errorf("consumer group: %w", err)
