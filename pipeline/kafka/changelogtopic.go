@@ -102,7 +102,7 @@ func (c *client) checkChangelog(ctx context.Context) (warnings []string, err err
 	for _, e := range changelogSettings {
 		names = append(names, e.ConfigName)
 	}
-	res, err := c.client.DescribeConfigs(ctx, &kafka.DescribeConfigsRequest{Resources: []kafka.DescribeConfigRequestResource{{
+	res, err := c.describe(ctx, &kafka.DescribeConfigsRequest{Resources: []kafka.DescribeConfigRequestResource{{
 		ResourceType: kafka.ResourceTypeTopic, ResourceName: topic, ConfigNames: append(names, "max.message.bytes"),
 	}}})
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/segmentio/kafka-go"
 )
@@ -52,13 +51,8 @@ func (c *client) preflight(ctx context.Context, maxSignalBytes int) (facts, erro
 		if err := c.create(ctx, missing); err != nil {
 			return f, err
 		}
-		// A broker learns of a new topic some time after the controller made it.
-		for deadline := time.Now().Add(requestTimeout); len(missing) > 0 && time.Now().Before(deadline) && sleep(ctx, 50*time.Millisecond); {
-			c.refresh(ctx)
-			if meta, err = c.client.Metadata(ctx, &kafka.MetadataRequest{Topics: c.cfg.topics()}); err != nil {
-				return f, fmt.Errorf("read the cluster's metadata: %w", err)
-			}
-			missing = c.missing(meta)
+		if meta, err = c.created(ctx, missing...); err != nil {
+			return f, err
 		}
 	}
 	if c.cfg.Changelog {
@@ -106,7 +100,53 @@ func (c *client) prepareChangelog(ctx context.Context, meta *kafka.MetadataRespo
 	if _, err := c.ensureChangelog(ctx, inputs); err != nil {
 		return nil, err
 	}
-	return c.client.Metadata(ctx, &kafka.MetadataRequest{Topics: c.cfg.topics()})
+	return c.created(ctx, c.cfg.changelogTopic())
+}
+
+// created is the metadata once it has topics that were created.
+func (c *client) created(ctx context.Context, topics ...string) (meta *kafka.MetadataResponse, err error) {
+	err = settled(ctx, func() error {
+		c.refresh(ctx)
+		if meta, err = c.client.Metadata(ctx, &kafka.MetadataRequest{Topics: c.cfg.topics()}); err != nil {
+			return fmt.Errorf("read the cluster's metadata: %w", err)
+		}
+		for _, t := range c.missing(meta) {
+			if slices.Contains(topics, t) {
+				return fmt.Errorf("topic %q was created: %w", t, kafka.UnknownTopicOrPartition)
+			}
+		}
+		return nil
+	})
+	return meta, err
+}
+
+// settled calls f until it fails no longer for a topic that a broker does not know yet: each learns of a new one some time
+// after the controller made it, and f may ask another broker than the one that knew it.
+func settled(ctx context.Context, f func() error) error {
+	var last error
+	within, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	retry(within, func(err error) bool { return !isAny(err, kafka.UnknownTopicOrPartition) }, func(error) {}, func() error {
+		last = f()
+		return last
+	})
+	return last
+}
+
+// describe reads settings of topics that are there. Errors of one topic are in its resource.
+func (c *client) describe(ctx context.Context, req *kafka.DescribeConfigsRequest) (res *kafka.DescribeConfigsResponse, err error) {
+	err = settled(ctx, func() error {
+		if res, err = c.client.DescribeConfigs(ctx, req); err != nil {
+			return err
+		}
+		for _, r := range res.Resources {
+			if isAny(r.Error, kafka.UnknownTopicOrPartition) {
+				return fmt.Errorf("topic %q: %w", r.ResourceName, r.Error)
+			}
+		}
+		return nil
+	})
+	return res, err
 }
 
 // missing lists the configured topics that the cluster does not have.
@@ -293,7 +333,7 @@ func (c *client) settings(ctx context.Context) (map[string]topicSettings, error)
 	if len(req.Resources) == 0 {
 		return out, nil
 	}
-	res, err := c.client.DescribeConfigs(ctx, req)
+	res, err := c.describe(ctx, req)
 	if err != nil {
 		return nil, err
 	}

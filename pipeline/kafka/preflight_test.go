@@ -16,10 +16,13 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"spoor/pipeline"
@@ -279,4 +282,44 @@ func TestPreflightOfChangelog(t *testing.T) {
 	f("delete.retention.ms", "86400000", "delete.retention.ms=86400000; 3600000 is recommended", "")
 	f("delete.retention.ms", "60000", "", "comes back to a member that was away: set it to 3600000")
 	f("max.message.bytes", "100000", "", "takes messages of at most 100000 bytes, a change of the state has up to")
+}
+
+// A broker that does not know a topic yet, which another has just told of, is no reason not to start.
+func TestPreflightOfTopicsJustMade(t *testing.T) {
+	t.Parallel()
+	b := broker(t, embedded.Config{Topics: map[string]int32{"in": 1}})
+	cfg := survivorConfig(b)
+	cfg.CreateTopics.Partitions = 1
+	made := false // a control runs in the broker's one goroutine
+	b.Cluster().ControlKey(int16(kmsg.CreateTopics), func(kmsg.Request) (kmsg.Response, error, bool) {
+		made = true
+		return nil, nil, false
+	})
+	stale := 0
+	b.Cluster().ControlKey(int16(kmsg.Metadata), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		b.Cluster().KeepControl()
+		if made && stale < 3 {
+			stale++
+			res := r.ResponseKind().(*kmsg.MetadataResponse)
+			for _, asked := range r.(*kmsg.MetadataRequest).Topics {
+				topic := kmsg.NewMetadataResponseTopic()
+				topic.Topic, topic.ErrorCode = asked.Topic, kerr.UnknownTopicOrPartition.Code
+				res.Topics = append(res.Topics, topic)
+			}
+			host, port, _ := net.SplitHostPort(b.Addr())
+			n, _ := strconv.Atoi(port)
+			broker := kmsg.NewMetadataResponseBroker()
+			broker.Host, broker.Port = host, int32(n)
+			res.Brokers = append(res.Brokers, broker)
+			return res, nil, true
+		}
+		return nil, nil, false
+	})
+	unknown := b.Cluster().Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.DescribeConfigs}, Err: kerr.UnknownTopicOrPartition, Count: 2})
+	if err := Preflight(context.Background(), cfg, 900<<10); err != nil {
+		t.Error(err)
+	}
+	if stale != 3 || unknown.Hits() != 2 {
+		t.Errorf("%d times the metadata and %d times the settings were of before", stale, unknown.Hits())
+	}
 }
