@@ -18,7 +18,7 @@ import (
 //	SECONDS NAME FIELD=VALUE ... [=> ANSWER]
 //
 // each an event: seconds after the script's beginning (`-` for none), the event's name, and of its process pid,
-// ppid, exe, start, cmd, user, parent=PID:EXE and ancestors=PID:EXE,PID:EXE; host=NAME when it is not "h", host= for
+// ppid, exe, start, exit, cmd, user, container, parent=PID:EXE and ancestors=PID:EXE,PID:EXE; host=NAME when it is not "h", host= for
 // none; at=SECONDS is the record's timestamp, which otherwise is the date. The answer is what the table
 // said, then the chain from the parent on, then `known` and `complete` when the parent and the whole chain
 // are; an event's own field that lineage filled in is shown as field=value. `# text` is a comment,
@@ -188,6 +188,8 @@ func parseEvent(t *testing.T, words []string) (*event.Event, int64) {
 			p.Cmdline = value
 		case "user":
 			p.User = value
+		case "container":
+			p.Container = &event.Container{ID: value}
 		case "parent":
 			p.Parent = parseProcess(t, value)
 		case "ancestors":
@@ -247,6 +249,9 @@ func show(e, before *event.Event) string {
 	}
 	if o.User != p.User {
 		b.WriteString(" user=" + p.User)
+	}
+	if o.Container == nil && p.Container != nil {
+		b.WriteString(" container=" + p.Container.ID)
 	}
 	if o.PPID == nil && p.PPID != nil {
 		fmt.Fprintf(&b, " ppid=%d", *p.PPID)

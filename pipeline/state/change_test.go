@@ -263,6 +263,10 @@ func TestRestoreRefuses(t *testing.T) {
 	s.Exec(sighting("h", 1, 10, 0, "a"))
 	s.Exec(sighting("h", 2, 11, 10, "b"))
 	log := s.Changes(nil)
+	linked := func(pid, ppid int64) Change {
+		n := &Node{id: 1, flags: flagExec | flagPPID | flagLinked, ppid: ppid, start: 1, end: forever, parentID: 1}
+		return Change{appendKey(nil, name{"h", pid, 1}), appendValue(nil, n)}
+	}
 	newer := Change{log[0].Key, append([]byte{processVersion + 1}, log[0].Value[1:]...)}
 	for name, c := range map[string]struct {
 		log  []Change
@@ -272,6 +276,8 @@ func TestRestoreRefuses(t *testing.T) {
 		"another kind":     {[]Change{{[]byte("x"), log[0].Value}}, `restore: key 78: unknown kind 'x'`},
 		"cut short":        {[]Change{{log[0].Key, log[0].Value[:5]}}, `restore: process 10 of host "h": broken or cut short`},
 		"too long":         {[]Change{{log[0].Key, append(log[0].Value[:len(log[0].Value):len(log[0].Value)], 0)}}, `restore: process 10 of host "h": broken or cut short`},
+		"a cycle":          {[]Change{log[0], log[1], linked(20, 22), linked(21, 20), linked(22, 21)}, `restore: process 20 of host "h" descends from itself`},
+		"its own parent":   {[]Change{linked(20, 20)}, `restore: process 20 of host "h" descends from itself`},
 		"a missing parent": {log[1:], `restore: process 11 of host "h": its parent 10 is missing`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -82,9 +82,6 @@ func (s *State) generation(h *host, pid, start int64, p *event.ProcessContext) (
 		switch {
 		case n.is(flagLatest):
 			if (start == n.start || start > n.start && sameSecond(start, n.start)) && !differ(n.proc.Executable, p.Executable) {
-				if !whole(n.start) {
-					start = n.start
-				}
 				s.restart(n, start, 0)
 				return n, false
 			}

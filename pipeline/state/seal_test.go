@@ -86,6 +86,9 @@ func TestTighterBounds(t *testing.T) {
 		}
 		log := was.Changes(nil)
 		s := restored(t, tight, log, was.Clock())
+		if n := s.Stats().Nodes; n > tight.MaxNodes {
+			t.Fatalf("seed %d: %d nodes restored, %d allowed", seed, n, tight.MaxNodes)
+		}
 		want := dump(t, s)
 		if r.IntN(2) == 0 { // a commit on its way takes it away, or the one that runs
 			log = append(log, s.Changes(nil)...)
