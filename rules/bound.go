@@ -101,11 +101,11 @@ func longestOfProcess(p *event.Process) int {
 	return n
 }
 
-// readsAncestors says that t reads the ancestors.
+// readsAncestors says that terms read the ancestors: all that is read of one is read of the list of them.
 func readsAncestors(terms []*term) bool {
 	found := false
 	for _, t := range terms {
-		t.walk(func(t *term) { found = found || isAncestors(t) || t.op == opField && t.field.owner == ofAncestor })
+		t.walk(func(t *term) { found = found || isAncestors(t) })
 	}
 	return found
 }

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,7 +44,7 @@ func lintCodes() []policy.Code {
 		{Name: codeImpossible, Level: policy.Warning, Help: "A field is compared with a constant that it cannot have."},
 		{Name: codeNegatedUnknown, Level: policy.Warning, Help: "A negation holds on a parent, ancestor, command line or user that is not known; ask for something that is known beside it."},
 		{Name: codeSimplerOperator, Level: policy.Warning, Help: "A regular expression does what ==, in, contains, startsWith or endsWith does, more cheaply and without escapes."},
-		{Name: codeShortRoot, Level: policy.Warning, Help: "A regular expression names a registry root or a numbered control set, which paths never have: it sees the long name and CurrentControlSet."},
+		{Name: codeShortRoot, Level: policy.Warning, Help: "A regular expression names a registry root, or it or a text a numbered control set, which paths never have: they have the long name and CurrentControlSet."},
 		{Name: codeExpensive, Level: policy.Warning, Help: "Nothing in the rule can be looked up (a field that equals a constant, or a text of two characters or more in one), so it is evaluated for every event of its name; the message says why and guesses what that takes, and engine bench measures it."},
 	}
 }
@@ -118,6 +119,8 @@ func (l *linter) terms(t *term) {
 		if c.op == "matches" {
 			l.simplerRegex(*c)
 			l.shortRoot(*c)
+		} else {
+			l.numberedSet(*c)
 		}
 	}
 	for _, a := range t.args {
@@ -272,6 +275,23 @@ func (l *linter) shortRoot(c constantTest) {
 		}
 		if regexNumberedSet(c.texts[0]) {
 			l.warnOf(c.term, codeShortRoot, "the regular expression demands a numbered control set, but rules see each of them as CurrentControlSet", "write CurrentControlSet")
+		}
+	}
+}
+
+// numberedSetInText begins a text, or a pattern behind its wildcards, with a control set that is not the current one.
+var numberedSetInText = regexp.MustCompile(`^[*?]*(?:\\+controlset|\\*controlset[0-9])`)
+
+// numberedSet warns of texts and patterns that begin with a numbered control set, so that nothing says where it stands:
+// the one below SYSTEM, which is meant, has another name there. The one of a hive that is loaded elsewhere has not.
+func (l *linter) numberedSet(c constantTest) {
+	if !c.registry() || l.impossibleWhy(c) != "" {
+		return
+	}
+	for _, text := range c.texts {
+		if s, _ := c.seen(text); numberedSetInText.MatchString(s) {
+			l.warnOf(c.term, codeShortRoot, fmt.Sprintf("`%s` begins with a numbered control set, but rules see each of those below SYSTEM as CurrentControlSet", text), "write CurrentControlSet")
+			return
 		}
 	}
 }

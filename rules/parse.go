@@ -171,6 +171,8 @@ func syntaxFault(message string, src *source, loc file.Location) (code, text, hi
 		return codeSyntax, "the number does not fit in 64 bits", ""
 	case message == "expected name":
 		return codeSyntax, "a field's name is missing after the dot", ""
+	case strings.Contains(message, "coalesce expressions (??)"):
+		return codeRefused, "`??` is not part of the language", refused["??"]
 	case strings.HasPrefix(message, "wrap predicate"):
 		return codeSyntax, "unexpected `;`", "write a condition of several parts with `and`"
 	}
