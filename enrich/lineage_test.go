@@ -241,7 +241,7 @@ func show(e, before *event.Event) string {
 		}
 	}
 	o := before.Process
-	if o.Executable == nil && p.Executable != nil {
+	if o.Executable != p.Executable {
 		b.WriteString(" exe=" + p.Executable.Path)
 	}
 	if o.Cmdline != p.Cmdline {
@@ -250,10 +250,10 @@ func show(e, before *event.Event) string {
 	if o.User != p.User {
 		b.WriteString(" user=" + p.User)
 	}
-	if o.Container == nil && p.Container != nil {
+	if o.Container != p.Container {
 		b.WriteString(" container=" + p.Container.ID)
 	}
-	if o.PPID == nil && p.PPID != nil {
+	if o.PPID != p.PPID {
 		fmt.Fprintf(&b, " ppid=%d", *p.PPID)
 	}
 	if o.ExecTime != p.ExecTime && e.Meta.Name != "exec" {

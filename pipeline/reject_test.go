@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -37,6 +38,7 @@ func TestReject(t *testing.T) {
 		{"wrong type", record(1, `{"evt":7}`), event.ReasonWrongType, "decode", `{"evt":7}`, ""},
 		{"bad date", record(1, `{"date":"yesterday"}`), event.ReasonBadDate, "decode", `{"date":"yesterday"}`, ""},
 		{"cut", record(1, long), event.ReasonWrongType, "decode", long[:most-3], "spoor-original-length=6032 spoor-original-sha256=" + hex.EncodeToString(sum[:])},
+		{"fits exactly", record(1, long[:most-3]), event.ReasonInvalidJSON, "decode", long[:most-3], "spoor-offset=0 spoor-detail="},
 		{"the source's fault", pipeline.Record{Value: []byte("?"), Fault: &event.Error{Reason: event.ReasonCorruptRecord, Detail: "bad crc"}}, event.ReasonCorruptRecord, "source", "?", "spoor-detail=bad crc"},
 		{"huge key", pipeline.Record{Key: []byte(strings.Repeat("k", 9000)), Value: []byte(`[]`)}, event.ReasonInvalidJSON, "decode", `[]`, "spoor-original-key-length=9000"},
 	}
@@ -59,6 +61,9 @@ func TestReject(t *testing.T) {
 			got := headers(r.Output)
 			if !strings.HasPrefix(got, "spoor-reason="+string(c.reason)+" spoor-stage="+c.stage+" ") || !strings.Contains(got, c.headers) {
 				t.Errorf("headers %s", got)
+			}
+			if cut := len(r.Value) < len(c.record.Value); strings.Contains(got, pipeline.HeaderOriginalLength) != cut || strings.Contains(got, pipeline.HeaderOriginalSHA256) != cut {
+				t.Errorf("headers %s of a value that was cut: %v", got, cut)
 			}
 			if len(r.Key)+len(r.Value) > most {
 				t.Errorf("key and value have %d bytes", len(r.Key)+len(r.Value))
@@ -98,6 +103,17 @@ func TestRejectTimestamp(t *testing.T) {
 	if len(b.Rejects) != 2 || b.Rejects[0].Timestamp != b.Input[0].Timestamp || b.Rejects[1].Timestamp != b.Input[1].Timestamp {
 		t.Errorf("rejects %+v", b.Rejects)
 	}
+	// Also when that one cost the state.
+	cfg := testConfig()
+	cfg.Probe = func(l *pipeline.Look) {
+		if l.Stage == pipeline.StageEnrich && l.Offset == 1 {
+			panic("half way")
+		}
+	}
+	b = run(t, cfg, compile(t, testPolicy), record(1, create), record(2, create), corrupt)
+	if len(b.Rejects) != 2 || b.Rejects[1].Timestamp != b.Input[1].Timestamp {
+		t.Errorf("rejects after a panic %+v", b.Rejects)
+	}
 }
 
 func TestRejectTooLarge(t *testing.T) {
@@ -123,12 +139,22 @@ func TestUnknownFields(t *testing.T) {
 
 // A panic in the processing of one record rejects that record and nothing else, whatever the stage.
 func TestPanic(t *testing.T) {
-	for _, stage := range []pipeline.Stage{pipeline.StageSource, pipeline.StageDecode, pipeline.StageEnrich, pipeline.StageEvaluate, pipeline.StageSink} {
+	for stage, panics := range map[pipeline.Stage]struct {
+		with   any
+		detail string
+	}{
+		pipeline.StageSource:   {"index out of range", "index out of range"},
+		pipeline.StageDecode:   {errors.New("divided by zero"), "divided by zero"},
+		pipeline.StageEnrich:   {"\xff", "\uFFFD"},
+		pipeline.StageEvaluate: {strings.Repeat("x", 5000), strings.Repeat("x", 1024)},
+		pipeline.StageSink:     {7, "the engine failed on this record"},
+	} {
+		detail := panics.detail
 		t.Run(string(stage), func(t *testing.T) {
 			cfg := testConfig()
 			cfg.Probe = func(l *pipeline.Look) {
 				if l.Stage == stage && l.Offset == 1 {
-					panic("index out of range")
+					panic(panics.with)
 				}
 			}
 			b := run(t, cfg, compile(t, testPolicy), record(1, execCmd), record(2, execCalc), record(3, create))
@@ -143,6 +169,9 @@ func TestPanic(t *testing.T) {
 			}
 			if got := pipelinetest.HeaderOf(b.Rejects[0].Output, pipeline.HeaderStage); got != string(stage) {
 				t.Errorf("stage %s", got)
+			}
+			if got := pipelinetest.HeaderOf(b.Rejects[0].Output, pipeline.HeaderDetail); got != b.Rejects[0].Detail || got != detail {
+				t.Errorf("detail %q", got)
 			}
 			touched := stage == pipeline.StageSource || stage == pipeline.StageEnrich
 			if (b.Lost == 1) != touched {

@@ -195,7 +195,6 @@ func (s *sink) cut(most int) (err error) {
 		s.process.Parent = &s.parent
 	}
 	if len(all) > 0 {
-		s.process.TruncatedAncestors = s.process.TruncatedAncestors || len(all) > 1
 		s.nearest = *all[0]
 		s.nearest.Cmdline = ""
 		all = []*event.Process{&s.nearest}

@@ -135,9 +135,108 @@ func TestSignalSize(t *testing.T) {
 			if p.TruncatedAncestors != c.truncated {
 				t.Errorf("truncated_ancestors %v", p.TruncatedAncestors)
 			}
-			if got := p.Ancestors[0].Cmdline != ""; got != c.cmdlines {
-				t.Errorf("command lines kept: %v", got)
+			for _, a := range []*event.Process{p.Parent, p.Ancestors[0]} {
+				if *a.PID != 100 || a.Executable.Path != `C:\a0.exe` || a.Cmdline != "" != c.cmdlines {
+					t.Errorf("the nearest is %d %s %q", *a.PID, a.Executable.Path, a.Cmdline)
+				}
 			}
 		})
+	}
+}
+
+// What is cut is no more than has to be, byte by byte of the maximum, and the key counts.
+func TestSignalIsCutToFit(t *testing.T) {
+	set := compile(t, testPolicy)
+	cfg := testConfig()
+	cfg.Lineage = false
+	sign := func(most int, value string) *event.ProcessContext {
+		t.Helper()
+		cfg.MaxSignalBytes = most
+		b := run(t, cfg, set, record(1, value))
+		if len(b.Signals) != 1 {
+			if len(b.Signals) != 0 || len(b.Rejects) != 1 || b.Rejects[0].Reason != event.ReasonSignalTooLarge {
+				t.Fatalf("%d signals, rejects %v", len(b.Signals), b.Rejects)
+			}
+			return nil
+		}
+		size := len(b.Signals[0].Key) + len(b.Signals[0].Value)
+		if size > most {
+			t.Fatalf("%d bytes, at most %d", size, most)
+		}
+		cfg.MaxSignalBytes = size // for the next
+		return decodeSignal(t, b.Signals[0]).Process
+	}
+	ancestor := func(path, cmdline int) string {
+		return fmt.Sprintf(`{"pid":100,"executable":{"path":"%s"},"cmdline":"%s"}`, strings.Repeat("p", path), strings.Repeat("x", cmdline))
+	}
+	with := func(ancestors ...string) string {
+		return `{"evt":{"name":"exec"},"process":{"pid":1,"executable":{"path":"C:\\calc.exe"},"ancestors":[` + strings.Join(ancestors, ",") + `]}}`
+	}
+	value := chain(12, 40)
+	for most, n := 1<<20, 12; n > 0; n-- {
+		p := sign(most, value)
+		if p == nil || len(p.Ancestors) != n || p.TruncatedAncestors != (n < 12) {
+			t.Fatalf("at most %d bytes: %d ancestors, want %d", most, len(p.Ancestors), n)
+		}
+		most = cfg.MaxSignalBytes - 1
+	}
+	if p := sign(5000, with(ancestor(10, 4900), ancestor(10, 10))); p == nil || len(p.Ancestors) != 1 || p.Ancestors[0].Cmdline != "" || !p.TruncatedAncestors {
+		t.Errorf("the nearest stays without its command line: %+v", p)
+	}
+	if p := sign(5000, with(ancestor(4900, 10))); p == nil || len(p.Ancestors) != 0 || !p.TruncatedAncestors {
+		t.Errorf("an ancestor that is too large by itself goes: %+v", p)
+	}
+	if p := sign(1<<20, execCalc); p == nil {
+		t.Error("no signal")
+	} else if most := cfg.MaxSignalBytes; sign(most, execCalc) == nil || sign(most-1, execCalc) != nil {
+		t.Error("a signal that just fits is one, and one byte less is too few")
+	}
+}
+
+// In per-rule mode, and of shadow rules alone, what is too large is a reject as well: one for the record.
+func TestSomeSignalsTooLarge(t *testing.T) {
+	long := strings.Repeat("x", 5000)
+	for _, c := range []struct {
+		name            string
+		perRule         bool
+		modes           [3]string
+		long            int // which rule has a long title
+		signals, shadow int
+	}{
+		{"the first of three", true, [3]string{"live", "live", "live"}, 0, 2, 0},
+		{"the last of three", true, [3]string{"live", "live", "live"}, 2, 2, 0},
+		{"a shadow rule's", false, [3]string{"live", "live", "shadow"}, 2, 1, 0},
+		{"the live ones'", false, [3]string{"live", "live", "shadow"}, 0, 0, 1},
+	} {
+		text := "name: test\nrules:\n"
+		for i, mode := range c.modes {
+			title := "short"
+			if i == c.long {
+				title = long
+			}
+			text += fmt.Sprintf("  - id: r%d\n    title: %s\n    mode: %s\n    expression: evt.name == \"exec\"\n", i, title, mode)
+		}
+		cfg := testConfig()
+		cfg.MaxSignalBytes, cfg.PerRule = 5000, c.perRule
+		b := run(t, cfg, compile(t, text), record(1, execCalc))
+		if len(b.Signals) != c.signals || len(b.Shadow) != c.shadow || len(b.Rejects) != 1 || b.Rejects[0].Reason != event.ReasonSignalTooLarge {
+			t.Errorf("%s: %d signals, %d shadow signals, rejects %v", c.name, len(b.Signals), len(b.Shadow), b.Rejects)
+		}
+	}
+}
+
+// A signal has nothing of the event before it.
+func TestSignalsShareNothing(t *testing.T) {
+	b := run(t, testConfig(), compile(t, `
+name: test
+rules:
+  - id: any
+    expression: file.path != "" or process.pid != 0
+`), record(1, execCmd), record(2, `{"file":{"path":"C:\\x.txt"}}`))
+	if len(b.Signals) != 2 {
+		t.Fatalf("%d signals", len(b.Signals))
+	}
+	if e := decodeSignal(t, b.Signals[1]); e.Evt.Name != "" || e.Agent.OS != "" || !reflect.DeepEqual(matchedIDs(e), []string{"any"}) || e.Process != nil {
+		t.Errorf("the second signal: %s", b.Signals[1].Value)
 	}
 }

@@ -632,6 +632,30 @@ func TestNewerFormat(t *testing.T) {
 	}
 }
 
+// A changelog in which a change is missing is not restored, and not the second time either.
+func TestChangelogWithAGap(t *testing.T) {
+	w := half(t)
+	s := state.New(state.Config{})
+	start := event.At(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	for pid := int64(10); pid < 12; pid++ {
+		parent, exe := pid-1, &event.File{Path: "a", Name: "a"}
+		s.Exec(&state.Sighting{Host: "gap", Date: start + event.Time(pid), Process: &event.ProcessContext{Process: event.Process{PID: &pid, PPID: &parent, Executable: exe}}})
+	}
+	ctx := context.Background()
+	conn := &pipelinetest.Conn{Cluster: w.member.Cluster, Generation: w.member.Cluster.Join()}
+	_, err := conn.Init(ctx)
+	_, appendErr := conn.Append(ctx, []changelog.Record{changelog.Record(s.Changes(nil)[1])})
+	if err := errors.Join(err, appendErr, conn.End(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	p, r := w.partition(), changelog.NewReplica()
+	for range 2 {
+		if start, err := w.open(t, p, r, nil); err == nil || !strings.Contains(err.Error(), "its parent 10 is missing") || start.Warm {
+			t.Errorf("%+v %v", start, err)
+		}
+	}
+}
+
 // Somebody else's commit where ours should be: what is remembered is thrown away and restored, whatever it was.
 func TestForeignCommit(t *testing.T) {
 	w := half(t)
