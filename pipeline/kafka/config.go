@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"strings"
 	"time"
 )
@@ -78,7 +77,8 @@ type TLS struct {
 	Enabled bool
 	// CA is a PEM file with the authorities that may have signed a broker's certificate; empty: the system's.
 	CA string
-	// Cert and Key are PEM files with the client's certificate and key, when brokers ask for one.
+	// Cert and Key are PEM files with the client's certificate and key, when brokers ask for one. They are read again for
+	// every connection, so that they may be replaced.
 	Cert string
 	Key  string
 	// ServerName is the name expected in broker certificates; empty: the host connected to.
@@ -92,7 +92,8 @@ type SASL struct {
 	// Mechanism is plain, scram-sha-256 or scram-sha-512; empty: no SASL.
 	Mechanism string
 	Username  string
-	// Password, or PasswordFile with the password as its content (a trailing newline is cut). Not both.
+	// Password, or PasswordFile with the password as its content (a trailing newline is cut), which is read again for every
+	// connection, so that it may be replaced. Not both.
 	Password     Secret
 	PasswordFile string
 }
@@ -295,14 +296,3 @@ func (c *Config) drainBudget() time.Duration { return min(c.SessionTimeout, c.Re
 // seconds has not forgotten us. With a heartbeat's interval it stays below the session timeout, so that a member that
 // hears nothing stops before its partitions go to another.
 func (c *Config) heartbeatTimeout() time.Duration { return min(requestTimeout, c.SessionTimeout/2) }
-
-func (s *SASL) password() (string, error) {
-	if s.PasswordFile == "" {
-		return string(s.Password), nil
-	}
-	b, err := os.ReadFile(s.PasswordFile)
-	if err != nil {
-		return "", fmt.Errorf("sasl.password_file: %w", err)
-	}
-	return strings.TrimRight(string(b), "\r\n"), nil
-}
