@@ -20,7 +20,7 @@ type Replica struct {
 	marked   bool      // there is a marker
 	changes  bool      // a restore has read some, whether or not it has reached its end
 	whole    bool      // a restore has reached its end
-	at       time.Time // when that was so
+	at       time.Time // when that was so, or before
 	stale    bool      // the state was discarded, which the next commit tells
 }
 
@@ -54,9 +54,10 @@ func (c *Committer) Commit(ctx context.Context, b *pipeline.Batch) error {
 	}
 	r := c.replica
 	m := Marker{Sequence: r.marker.Sequence + 1, Next: b.Next, Set: b.Set, Clock: b.Clock, First: r.marker.First}
+	began := c.clock() // when it ended, nobody can tell who may have stood still since
 	end, err := c.transaction(ctx, b, &m)
 	if err == nil {
-		r.committed(end, end-2, m, c.clock()) // behind the marker is the transaction's end
+		r.committed(end, end-2, m, began) // behind the marker is the transaction's end
 		return nil
 	}
 	if c.Aborted != nil {
@@ -65,11 +66,11 @@ func (c *Committer) Commit(ctx context.Context, b *pipeline.Batch) error {
 	if errors.Is(err, ErrForeign) {
 		return err
 	}
-	return c.resolve(ctx, &m, err)
+	return c.resolve(ctx, &m, began, err)
 }
 
-func (r *Replica) committed(end, markerAt int64, m Marker, now time.Time) {
-	*r = Replica{position: end, marker: m, markerAt: markerAt, marked: true, whole: true, at: now}
+func (r *Replica) committed(end, markerAt int64, m Marker, at time.Time) {
+	*r = Replica{position: end, marker: m, markerAt: markerAt, marked: true, whole: true, at: at}
 }
 
 // transaction is one commit. The position is that behind the transaction in the changelog.
@@ -150,8 +151,8 @@ func tombstonesOf(live map[string]struct{}) []Record {
 	return records
 }
 
-// resolve decides a commit in doubt: nil says that it had committed.
-func (c *Committer) resolve(ctx context.Context, m *Marker, cause error) error {
+// resolve decides a commit in doubt that began at a time: nil says that it had committed.
+func (c *Committer) resolve(ctx context.Context, m *Marker, began time.Time, cause error) error {
 	undecided := func(err error) error {
 		return fmt.Errorf("%w: %w, and what became of it is not known: %w", pipeline.ErrRewound, cause, err)
 	}
@@ -184,7 +185,7 @@ func (c *Committer) resolve(ctx context.Context, m *Marker, cause error) error {
 	case err != nil:
 		return undecided(err)
 	case last == *m:
-		r.committed(end, at, *m, c.clock())
+		r.committed(end, at, *m, began)
 		c.producer = producer
 		return nil
 	case last == r.marker:

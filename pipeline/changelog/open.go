@@ -14,6 +14,10 @@ import (
 // an hour, the tombstones of what it still remembers may be gone.
 const warmFor = 30 * time.Minute
 
+// away is how long ago at was, by the clock of this process or by that on the wall: the first stands still while the
+// machine does, and the second may be set back.
+func away(now, at time.Time) time.Duration { return max(now.Sub(at), now.Round(0).Sub(at.Round(0))) }
+
 // Cause says why a partition starts where it does.
 type Cause string
 
@@ -64,21 +68,22 @@ func Open(ctx context.Context, log Log, p *pipeline.Partition, r *Replica, o Opt
 	if err != nil {
 		return nil, start, fmt.Errorf("take the partition over: %w", err)
 	}
+	began := now() // not when it was read: that may take its time
 	first, end, err := log.Bounds(ctx)
 	if err != nil {
 		return nil, start, fmt.Errorf("find the changelog's end: %w", err)
 	}
-	start.Warm = !r.stale && (r.marked && r.markerAt >= first || !r.whole) && r.position >= first && r.position <= end && now().Sub(r.at) < warmFor
+	start.Warm = !r.stale && (r.marked && r.markerAt >= first || !r.whole) && r.position >= first && r.position <= end && away(began, r.at) < warmFor
 	for {
 		if !start.Warm {
-			r.discard(p, first, now())
+			r.discard(p, first, began)
 		}
 		remembers := r.marked
 		proved, err := r.read(ctx, log, p, end, &start)
 		if err != nil {
 			return nil, start, err
 		}
-		r.at = now()
+		r.at = began
 		if err := r.start(ctx, log, p, &o, &start); err != nil {
 			return nil, start, err
 		}

@@ -571,9 +571,16 @@ func TestHalfDoneRestore(t *testing.T) {
 func TestWarmGrowsCold(t *testing.T) {
 	w := half(t)
 	now := time.Unix(1e9, 0)
+	reading := time.Duration(0) // how long it takes
 	open := func(p *pipeline.Partition, r *changelog.Replica) changelog.Start {
 		t.Helper()
-		_, s, err := changelog.Open(context.Background(), &pipelinetest.Conn{Cluster: w.member.Cluster, Generation: w.member.Cluster.Join()}, p, r,
+		at := func(op pipelinetest.Op, when pipelinetest.When) error {
+			if op == pipelinetest.OpRead && when == pipelinetest.Before {
+				now = now.Add(reading)
+			}
+			return nil
+		}
+		_, s, err := changelog.Open(context.Background(), &pipelinetest.Conn{Cluster: w.member.Cluster, Generation: w.member.Cluster.Join(), At: at}, p, r,
 			changelog.Options{Clock: func() time.Time { return now }})
 		if err != nil {
 			t.Fatal(err)
@@ -591,6 +598,13 @@ func TestWarmGrowsCold(t *testing.T) {
 	now = now.Add(31 * time.Minute)
 	if s := open(p, r); s.Warm || s.Records == 0 {
 		t.Errorf("%+v", s)
+	}
+	// A reader that stood still knows what was, not what is.
+	reading = 31 * time.Minute
+	open(p, r)
+	reading = 0
+	if s := open(p, r); s.Warm || s.Records == 0 {
+		t.Errorf("after a reading of 31 minutes: %+v", s)
 	}
 }
 
