@@ -103,6 +103,15 @@ func TestTighterBounds(t *testing.T) {
 		if got := dump(t, s); got != want {
 			t.Fatalf("seed %d: rolled back\n%s\nwant\n%s", seed, got, want)
 		}
+		if r.IntN(2) == 0 { // a restore of nothing, as of commits that change nothing
+			s.SetClock(s.Clock())
+			if err := s.RestoreDone(); err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+			if got := dump(t, s); got != want {
+				t.Fatalf("seed %d: nothing on top\n%s\nwant\n%s", seed, got, want)
+			}
+		}
 		if r.IntN(2) == 0 { // another member goes on with the log, within its own bounds, before this one has told
 			other := restored(t, wide, log, s.Clock())
 			for _, st := range history(r, 20, &at) {
