@@ -127,6 +127,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m.PolicyIndex = b.gauge("policy_set_index_bytes", "Bytes of the index of the policy set in force, about.")
 	m.PolicyCompile = b.histogram("policy_compile_seconds", "Time of reading and compiling the policies for a reload, whatever its outcome.", requestBuckets)
 	m.Reloads = b.counters("policy_reloads_total", "Reloads of the policies: ok, unchanged or failed (the old set stays).", "outcome")
+	for _, outcome := range []string{"ok", "unchanged", "failed"} {
+		m.Reloads.WithLabelValues(outcome) // there from the start: increase() does not see a counter that begins at 1
+	}
 
 	m.Rebalances = b.counter("rebalances_total", "Generations of the consumer group that this member joined.")
 	m.RebalanceGap = b.histogram("rebalance_gap_seconds", "Time from losing a generation until the partitions of the next one ran.", gapBuckets)

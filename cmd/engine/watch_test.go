@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"spoor/pipeline"
@@ -157,4 +158,24 @@ func TestReloadLinkedFolder(t *testing.T) {
 	await("the swapped link", func() bool { return eng.Set().Rules()[0].PolicyName == "two" })
 	write(t, filepath.Join(dir, "two", "p.yaml"), strings.ReplaceAll(officePolicy, "office", "three"))
 	await("an edit behind the link", func() bool { return eng.Set().Rules()[0].PolicyName == "three" })
+}
+
+// Every outcome of a reload is counted from the start: the first failure would not be an increase of a counter
+// that begins with it, and nobody would be alerted.
+func TestReloadsCountFromTheStart(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	pipeline.NewMetrics(reg)
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "spoor_policy_reloads_total" {
+			if n := len(f.GetMetric()); n != 3 {
+				t.Errorf("%d outcomes", n)
+			}
+			return
+		}
+	}
+	t.Error("reloads are not counted")
 }
