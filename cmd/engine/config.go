@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"spoor/pipeline"
@@ -11,7 +12,7 @@ import (
 
 // Config is everything that can be set: one YAML file, each key overridden by an environment variable
 // (kafka.sasl.password: SPOOR_KAFKA_SASL_PASSWORD). The tags are the one table that the loader, the
-// printer, the JSON Schema and the reference in the README are made from: yaml names the key, doc
+// printer and the JSON Schema are made from: yaml names the key, doc
 // describes it, enum closes the set of its values, secret masks it. Defaults are in DefaultConfig.
 type Config struct {
 	Policies       []string      `yaml:"policies" doc:"policy files and folders; none: the bundled policies"`
@@ -200,7 +201,10 @@ func (c *Config) Validate() []error {
 	errs := c.Pipeline().Validate()
 	cluster := c.Cluster()
 	for _, err := range cluster.Validate() {
-		errs = append(errs, fmt.Errorf("kafka.%w", err))
+		if !strings.HasPrefix(err.Error(), "delivery:") { // the one key of it that is not in the section
+			err = fmt.Errorf("kafka.%w", err)
+		}
+		errs = append(errs, err)
 	}
 	if c.Admin.Listen != "" {
 		if _, _, err := net.SplitHostPort(c.Admin.Listen); err != nil {

@@ -78,6 +78,8 @@ func TestConfigFaults(t *testing.T) {
 	f("kafka: {start: earlyest}\n", "engine.yaml:1:16: error: kafka.start: \"earlyest\" is not one of earliest, latest; did you mean \"earliest\"? [config]\n")
 	f("kafka: {brokers: a:1}\n", "engine.yaml:1:18: error: kafka.brokers is a list, not a value [config] | write [a:1]\n")
 	f("kafka: [1]\n", "engine.yaml:1:8: error: kafka holds keys, not a list [config]\n")
+	f("kafka: {group: g}\nstate: {changelog: off}\ndelivery: exactly_once\n",
+		"engine.yaml:3:1: error: delivery: exactly_once needs the changelog: its transactions are the changelog's [config]\n")
 	f("kafka: {output: events}\n", "engine.yaml:1:9: error: kafka.output: is the input topic \"events\": the engine would consume what it publishes [config]\n")
 	f("", "environment: error: unknown variable SPOOR_KAFKA_GRUOP [config] | did you mean SPOOR_KAFKA_GROUP?\n", "SPOOR_KAFKA_GRUOP=x")
 	f("", "environment: error: SPOOR_COMMIT_RECORDS: \"many\" is not a whole number [config]\n", "SPOOR_COMMIT_RECORDS=many")

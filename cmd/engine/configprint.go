@@ -26,7 +26,11 @@ func printSection(b *strings.Builder, v reflect.Value, indent string) {
 			printSection(b, fv, indent+"  ")
 			continue
 		}
-		fmt.Fprintf(b, "%s%s: %s\n", indent, f.name, configText(f, fv))
+		doc := f.doc
+		if f.enum != nil {
+			doc += " (" + f.kind() + ")"
+		}
+		fmt.Fprintf(b, "%s# %s\n%s%s: %s\n", indent, doc, indent, f.name, configText(f, fv))
 	}
 }
 

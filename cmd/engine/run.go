@@ -40,8 +40,8 @@ SIGHUP; policies with errors are logged and the running ones stay.`,
 			return a.runEngine(cmd.Context(), cfg)
 		},
 	}
-	cmd.Flags().StringVarP(&path, "config", "c", "", "configuration file")
-	cmd.Flags().BoolVar(&printConfig, "print-config", false, "print what is in force, secrets masked, and exit")
+	cmd.Flags().StringVarP(&path, "config", "c", "", "configuration file; without one: the defaults and SPOOR_* variables")
+	cmd.Flags().BoolVar(&printConfig, "print-config", false, "print every key with what is in force, secrets masked, and exit")
 	return cmd
 }
 
@@ -155,6 +155,7 @@ func reload(paths []string, eng *pipeline.Engine, log *slog.Logger) {
 		log.Error("policies have errors; the running set stays", "policy_set", eng.Set().Hash(), "errors", faults.Err())
 	case set.Hash() == eng.Set().Hash():
 		outcomes.WithLabelValues("unchanged").Inc()
+		log.Info("policies are unchanged", "policy_set", set.Hash())
 	default:
 		eng.Swap(set)
 		outcomes.WithLabelValues("ok").Inc()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -200,7 +201,8 @@ func (c *Config) validateConnection() []error {
 		bad("brokers: at least one address is needed")
 	}
 	for _, b := range c.Brokers {
-		if host, port, err := net.SplitHostPort(b); err != nil || host == "" || port == "" {
+		host, port, err := net.SplitHostPort(b)
+		if n, wrong := strconv.ParseUint(port, 10, 16); err != nil || host == "" || wrong != nil || n == 0 {
 			bad("brokers: %q is not host:port", b)
 		}
 	}

@@ -23,6 +23,8 @@ func TestValidate(t *testing.T) {
 		{func(c *Config) { c.Reject, c.Shadow = "r", "s" }, ""},
 		{func(c *Config) { c.Brokers = nil }, "brokers: at least one"},
 		{func(c *Config) { c.Brokers = []string{"host"} }, `"host" is not host:port`},
+		{func(c *Config) { c.Brokers = []string{"host:kafka"} }, `"host:kafka" is not host:port`},
+		{func(c *Config) { c.Brokers = []string{"host:90920"} }, `"host:90920" is not host:port`},
 		{func(c *Config) { c.Group = "" }, "group:"},
 		{func(c *Config) { c.Input, c.Output = "", "" }, "input: a topic|output: a topic"},
 		{func(c *Config) { c.Output = "in" }, "output: is the input topic"},
