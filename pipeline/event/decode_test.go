@@ -152,6 +152,7 @@ var decodeCases = []struct{ name, in, want string }{
 	{"names of executables", `{"process":{"executable":{"path":"\\a"},"parent":{"executable":{"path":"C:\\b"}},"ancestors":[{"executable":{"path":"C:\\b"}},{"executable":{"path":"C:\\c"}}]}}`,
 		`{"process":{"executable":{"path":"\\a","name":"a"},"parent":{"executable":{"path":"C:\\b","name":"b"}},"ancestors":[{"executable":{"path":"C:\\b","name":"b"}},{"executable":{"path":"C:\\c","name":"c"}}]}}`},
 	{"name of a key", `{"registry":{"key_path":"HKLM\\A\\B\\"}}`, `{"registry":{"key_name":"B","key_path":"HKLM\\A\\B\\"}}`},
+	{"own name of a key", `{"registry":{"key_name":"x","key_path":"HKLM\\A\\B"}}`, `{"registry":{"key_name":"x","key_path":"HKLM\\A\\B"}}`},
 }
 
 func TestDecode(t *testing.T) {
