@@ -15,9 +15,6 @@ func (p *Partition) enrich() {
 	if !p.ev.Meta.HasHost {
 		p.state.NoHost()
 	}
-	if c := p.ev.Process; c != nil && c.Parent != nil && c.Parent.Executable != nil {
-		p.ev.Meta.ParentKnown = true
-	}
 }
 
 // forget gives the partition an empty state. What the old one counted stays counted.

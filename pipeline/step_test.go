@@ -188,3 +188,33 @@ func TestLag(t *testing.T) {
 		}
 	}
 }
+
+// What an exception took out is no match, and counted under its name once its batch is committed.
+func TestExceptionsAreCounted(t *testing.T) {
+	e := pipeline.New(testConfig(), compile(t, `
+name: test
+rules:
+  - id: started
+    expression: evt.name == "exec"
+    exceptions:
+      - name: other
+        expression: process.executable.name == "other.exe"
+      - name: shell
+        expression: process.executable.name == "cmd.exe"
+`), nil)
+	p := e.Partition(pipeline.TopicPartition{Topic: "events"}, "")
+	b := pipelinetest.NewBroker(record(1, execCmd), record(2, execCalc), record(3, execCmd))
+	count := func(name string) float64 { return testutil.ToFloat64(e.Metrics().Exceptions.WithLabelValues("started", name)) }
+	out := committerFunc(func(ctx context.Context, batch *pipeline.Batch) error {
+		if n := count("shell"); n != 0 {
+			t.Errorf("%v exceptions before the commit", n)
+		}
+		return (&pipelinetest.Committer{Broker: b}).Commit(ctx, batch)
+	})
+	if err := p.Run(context.Background(), b.Source(nil), out); err != nil {
+		t.Fatal(err)
+	}
+	if other, shell, matches := count("other"), count("shell"), e.Counters().RuleMatches["started"]; other != 0 || shell != 2 || matches != 1 || len(b.Signals) != 1 {
+		t.Errorf("exceptions: other %v, shell %v; %d matches, %d signals", other, shell, matches, len(b.Signals))
+	}
+}

@@ -127,8 +127,9 @@ func TestStateLostAndACommitFails(t *testing.T) {
 	records := traffic(rand.New(rand.NewPCG(8, 8)), 40)
 	for nth := 1; nth <= 8; nth++ {
 		failed := pipelinetest.Strike{Op: pipelinetest.OpEnd, When: pipelinetest.Before, Nth: nth, Err: errBroken}
-		for _, at := range []int{20, 22, 24} {
+		for _, at := range []int{20, 27, 35} {
 			cfg := roomy()
+			cfg.CommitRecords = 1 + at/4
 			cfg.Probe = func(l *pipeline.Look) {
 				if l.Stage == pipeline.StageEnrich && l.Offset == records[at].Offset {
 					panic("half way")
