@@ -21,7 +21,6 @@ type inspector struct {
 	steps  int  // nodes checked in all, the arguments of macros once more for each use
 	over   bool // too large was reported
 	calls  []expansion
-	alone  bool       // a macro is checked by itself
 	inside []*closure // closures that run for each event, outermost first
 }
 
@@ -48,20 +47,15 @@ func (c *compiler) check(tree ast.Node, in *names) *term {
 // checkMacro checks a macro by itself: its parameters fit everywhere.
 func (c *compiler) checkMacro(m *macro) {
 	if m.tree == nil {
-		m.bad = true
 		return
 	}
-	before := c.errors
-	k := &inspector{c: c, names: m.names, alone: true}
+	k := &inspector{c: c, names: m.names}
 	var s *scope
 	for _, p := range m.Params {
 		s = &scope{up: s, name: p.Value, unknown: true}
 	}
 	k.checkParams(m)
 	k.term(m.tree, s)
-	if c.errors > before {
-		m.bad = true
-	}
 }
 
 // checkParams refuses parameters that hide another name.
@@ -86,15 +80,9 @@ func (k *inspector) means(name string) string {
 	return ""
 }
 
-// fault reports an error at loc, with notes that say which macro was expanded where. What a macro has reported
-// when it was checked by itself is not said again.
+// fault reports an error at loc, with notes that say which macro was expanded where. What a macro has of its own was
+// reported when it was checked by itself, and is not kept again.
 func (k *inspector) fault(loc file.Location, code, message, hint string) *term {
-	home := k.c.pos.find(loc.From)
-	for _, call := range k.calls {
-		if call.m.bad && call.m.src == home && k.c.told[k.c.pos.span(loc)] {
-			return k.bad(loc)
-		}
-	}
 	d := k.c.diagnostic(loc, policy.Error, code, message, hint)
 	for i := len(k.calls) - 1; i >= 0; i-- {
 		at := k.calls[i].at
@@ -102,9 +90,6 @@ func (k *inspector) fault(loc file.Location, code, message, hint string) *term {
 		d.Notes = append(d.Notes, policy.Note{Span: k.c.pos.span(at), Message: "macro `" + k.calls[i].m.ID.Value + "` expanded in " + owner})
 	}
 	k.c.add(d)
-	if k.alone && len(k.calls) == 0 {
-		k.c.told[d.Span] = true
-	}
 	return k.bad(loc)
 }
 

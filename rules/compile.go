@@ -16,7 +16,6 @@ type compiler struct {
 	pos     positions
 	names   map[*policy.Policy]*names
 	macros  []*macro
-	told    map[policy.Span]bool // places of faults of macros as they stand, nothing expanded
 	regexes *regexes
 
 	diagnostics policy.Diagnostics
@@ -43,7 +42,7 @@ func (c *compiler) own() *compiler {
 // Compile checks and compiles every rule of set. It returns every fault of every expression, sorted; the
 // Set is nil when one of them is an error, or set itself was loaded with one.
 func Compile(set *policy.Set) (*Set, policy.Diagnostics) {
-	c := (&compiler{set: set, told: map[policy.Span]bool{}, regexes: &regexes{by: map[regexKey]*compiledRegex{}}}).own()
+	c := (&compiler{set: set, regexes: &regexes{by: map[regexKey]*compiledRegex{}}}).own()
 	var out *Set
 	var start policy.Span
 	if len(set.Policies) > 0 {
@@ -61,10 +60,9 @@ func (c *compiler) compile() *Set {
 		if m.Expression.Scope != nil || m.Expression.Text != "" {
 			c.guard(m.ID.Span, "macro `"+m.ID.Value+"`", func() { m.tree = c.parse(m.src) })
 		}
-		m.bad = m.bad || m.tree == nil
 	}
 	c.refuseCycles()
-	// Macros are checked alone first. A macro that uses a bad one is checked too: it has faults of its own.
+	// Macros are checked alone first, so that what they have of their own is reported without a rule.
 	for _, m := range c.macros {
 		c.guard(m.ID.Span, "macro `"+m.ID.Value+"`", func() { c.checkMacro(m) })
 	}

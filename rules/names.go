@@ -25,7 +25,6 @@ type macro struct {
 	src    *source
 	tree   ast.Node // nil: it does not parse
 	names  *names   // of its policy
-	bad    bool     // it has a fault of its own, reported at its own place
 	cyclic bool     // it uses itself and is never expanded
 }
 
@@ -87,17 +86,12 @@ func (c *compiler) addMacro(to *names, m *policy.Macro, own *names) {
 	out := &macro{Macro: m, src: c.pos.add(m.Expression, "macro "+m.ID.Value), names: own}
 	if c.checkName(m.ID, "macro") {
 		to.macros[m.ID.Value] = out
-	} else {
-		out.bad = true
 	}
 	seen := map[string]bool{}
 	for _, p := range m.Params {
-		if !c.checkName(p, "parameter") {
-			out.bad = true
-		}
+		c.checkName(p, "parameter")
 		if seen[p.Value] {
 			c.reportSpan(p.Span, codeNameTaken, "parameter `"+p.Value+"` stands twice", "give it another name")
-			out.bad = true
 		}
 		seen[p.Value] = true
 	}
@@ -167,7 +161,7 @@ func (c *compiler) refuseCycles() {
 				var ids []string
 				for _, p := range path[start:] {
 					ids = append(ids, p.ID.Value)
-					p.bad, p.cyclic = true, true
+					p.cyclic = true
 				}
 				ids = append(ids, u.ID.Value)
 				c.report(at[i], codeMacroCycle, "macro `"+u.ID.Value+"` uses itself: "+strings.Join(ids, " -> "), "")
