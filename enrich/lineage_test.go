@@ -18,7 +18,7 @@ import (
 //	SECONDS NAME FIELD=VALUE ... [=> ANSWER]
 //
 // each an event: seconds after the script's beginning (`-` for none), the event's name, and of its process pid,
-// ppid, exe, start, exit, cmd, user, container, parent=PID:EXE and ancestors=PID:EXE,PID:EXE; host=NAME when it is not "h", host= for
+// ppid, exe (a path, or :NAME), start, exit, cmd, user, container, parent=PID:EXE and ancestors=PID:EXE,PID:EXE; host=NAME when it is not "h", host= for
 // none; at=SECONDS is the record's timestamp, which otherwise is the date. The answer is what the table
 // said, then the chain from the parent on, then `known` and `complete` when the parent and the whole chain
 // are; an event's own field that lineage filled in is shown as field=value. `# text` is a comment,
@@ -86,6 +86,10 @@ func runScript(t *testing.T, text string) {
 		before := *e
 		if e.Process != nil {
 			p := *e.Process
+			if p.Executable != nil {
+				f := *p.Executable
+				p.Executable = &f
+			}
 			before.Process = &p
 		}
 		s.Advance(at)
@@ -162,6 +166,9 @@ func parseID(t *testing.T, text string) *int64 {
 func parseFile(exe string) *event.File {
 	if exe == "" {
 		return nil
+	}
+	if name, only := strings.CutPrefix(exe, ":"); only {
+		return &event.File{Name: name}
 	}
 	return &event.File{Path: exe, Name: event.Basename(exe)}
 }
@@ -241,7 +248,7 @@ func show(e, before *event.Event) string {
 		}
 	}
 	o := before.Process
-	if o.Executable != p.Executable {
+	if p.Executable != nil && (o.Executable == nil || *o.Executable != *p.Executable) {
 		b.WriteString(" exe=" + p.Executable.Path)
 	}
 	if o.Cmdline != p.Cmdline {

@@ -14,6 +14,7 @@ import (
 
 	"spoor/pipeline"
 	"spoor/pipeline/pipelinetest"
+	"spoor/pipeline/state"
 )
 
 // Step and Flush have committed what was due when they return.
@@ -204,7 +205,9 @@ rules:
 `), nil)
 	p := e.Partition(pipeline.TopicPartition{Topic: "events"}, "")
 	b := pipelinetest.NewBroker(record(1, execCmd), record(2, execCalc), record(3, execCmd))
-	count := func(name string) float64 { return testutil.ToFloat64(e.Metrics().Exceptions.WithLabelValues("started", name)) }
+	count := func(name string) float64 {
+		return testutil.ToFloat64(e.Metrics().Exceptions.WithLabelValues("started", name))
+	}
 	out := committerFunc(func(ctx context.Context, batch *pipeline.Batch) error {
 		if n := count("shell"); n != 0 {
 			t.Errorf("%v exceptions before the commit", n)
@@ -216,5 +219,38 @@ rules:
 	}
 	if other, shell, matches := count("other"), count("shell"), e.Counters().RuleMatches["started"]; other != 0 || shell != 2 || matches != 1 || len(b.Signals) != 1 {
 		t.Errorf("exceptions: other %v, shell %v; %d matches, %d signals", other, shell, matches, len(b.Signals))
+	}
+}
+
+// A partition that begins in the middle of its log and remembers nothing says so, once.
+func TestColdStart(t *testing.T) {
+	for _, c := range []struct {
+		name              string
+		first             int64
+		lineage, restored bool
+		want              float64
+	}{
+		{"from the beginning", 0, true, false, 0},
+		{"from the middle", 5, true, false, 1},
+		{"from the middle, restored", 5, true, true, 0},
+		{"without lineage", 5, false, false, 0},
+	} {
+		cfg := testConfig()
+		cfg.Lineage = c.lineage
+		e := pipeline.New(cfg, compile(t, testPolicy), nil)
+		p := e.Partition(pipeline.TopicPartition{Topic: "events"}, "")
+		if c.restored {
+			if err := p.Restored(c.first, state.Clock{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range int64(3) {
+			if err := p.Step(context.Background(), pipeline.Fetch{Records: []pipeline.Record{at(c.first + i)}}, discard); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := testutil.ToFloat64(e.Metrics().ColdStarts); got != c.want {
+			t.Errorf("%s: %v cold starts, want %v", c.name, got, c.want)
+		}
 	}
 }
