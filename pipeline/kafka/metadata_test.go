@@ -78,7 +78,7 @@ func TestLeadersMove(t *testing.T) {
 		}
 		fill(t, franz(t, b, kgo.MetadataMinAge(10*time.Millisecond)), "in", 1, 0, 1)
 		retries := 0
-		eventually(t, time.Minute, func() string {
+		eventually(t, func() string {
 			if err := ask(c); err != nil {
 				retries++
 				return name + ": " + err.Error()

@@ -205,8 +205,8 @@ func TestMemberOverTLSAndSCRAM(t *testing.T) {
 		t.Fatal(err)
 	}
 	m, _ := member(t, cfg, quiet, nil)
-	eventually(t, 5*time.Second, func() string { return assigned(map[*Member]int{m: 2}) })
-	eventually(t, 5*time.Second, func() string {
+	eventually(t, func() string { return assigned(map[*Member]int{m: 2}) })
+	eventually(t, func() string {
 		rows, err := c.committed(context.Background(), 2)
 		if err != nil || rows[1].offset != 2 {
 			return "nothing is committed"

@@ -8,7 +8,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -252,7 +251,7 @@ func TestPartitionStartsAgain(t *testing.T) {
 	h := b.Cluster().Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "out", Err: kerr.OutOfOrderSequenceNumber, Count: 2})
 	fill(t, franz(t, b), "in", 1, 0, 10)
 	member(t, config(b), quiet, nil)
-	eventually(t, 5*time.Second, func() string { return missing(t, b, "in", "out", 1, 10) })
+	eventually(t, func() string { return missing(t, b, "in", "out", 1, 10) })
 	if h.Hits() != 2 {
 		t.Errorf("%d faults", h.Hits())
 	}

@@ -50,7 +50,7 @@ func TestRealCodecs(t *testing.T) {
 			"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
 		}[codec])), c.cfg.Input, 2, 0, 500)
 		_, stop := member(t, c.cfg, quiet, nil)
-		eventually(t, 20*time.Second, func() string { return missing(t, c, c.cfg.Input, c.cfg.Output, 2, 500) })
+		eventually(t, func() string { return missing(t, c, c.cfg.Input, c.cfg.Output, 2, 500) })
 		stop()
 	}
 }
@@ -61,13 +61,13 @@ func TestRealGroup(t *testing.T) {
 	fill(t, f, c.cfg.Input, 8, 0, 200)
 	log := &logged{}
 	a, stopA := member(t, c.cfg, log.logger(), nil)
-	eventually(t, 20*time.Second, func() string { return assigned(map[*Member]int{a: 8}) })
+	eventually(t, func() string { return assigned(map[*Member]int{a: 8}) })
 	b, stopB := member(t, c.cfg, log.logger(), nil)
 	fill(t, f, c.cfg.Input, 8, 200, 200)
-	eventually(t, 20*time.Second, func() string { return assigned(map[*Member]int{a: 4, b: 4}) })
+	eventually(t, func() string { return assigned(map[*Member]int{a: 4, b: 4}) })
 	fill(t, f, c.cfg.Input, 8, 400, 200)
 	stopA()
-	eventually(t, 20*time.Second, func() string { return assigned(map[*Member]int{b: 8}) })
+	eventually(t, func() string { return assigned(map[*Member]int{b: 8}) })
 	fill(t, f, c.cfg.Input, 8, 600, 200)
 
 	// Growth is seen without anybody's help.
@@ -75,8 +75,8 @@ func TestRealGroup(t *testing.T) {
 	if _, err := cl.CreatePartitions(context.Background(), &kafka.CreatePartitionsRequest{Topics: []kafka.TopicPartitionsConfig{{Name: c.cfg.Input, Count: 9}}}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 20*time.Second, func() string { return assigned(map[*Member]int{b: 9}) })
-	eventually(t, 20*time.Second, func() string { return missing(t, c, c.cfg.Input, c.cfg.Output, 8, 800) })
+	eventually(t, func() string { return assigned(map[*Member]int{b: 9}) })
+	eventually(t, func() string { return missing(t, c, c.cfg.Input, c.cfg.Output, 8, 800) })
 	stopB()
 	duplicates := 0
 	for _, n := range ids(t, c, c.cfg.Output) {
@@ -109,7 +109,7 @@ func TestRealOffsetOutOfRange(t *testing.T) {
 	defer cl.close()
 	s := newSource(cl, pipeline.TopicPartition{Topic: c.cfg.Input}, 1000, pipeline.NewMetrics(nil), quiet)
 	defer s.close()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for {
 		if _, err := s.Next(ctx); err != nil {
@@ -138,14 +138,14 @@ func TestRealKillAndRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer child.Process.Kill()
-	eventually(t, 20*time.Second, func() string {
+	eventually(t, func() string {
 		if len(ids(t, c, c.cfg.Output)) < 200 {
 			return "the child does not publish"
 		}
 		return ""
 	})
 	m, stop := member(t, c.cfg, log.logger(), nil)
-	eventually(t, 20*time.Second, func() string { return assigned(map[*Member]int{m: 2}) })
+	eventually(t, func() string { return assigned(map[*Member]int{m: 2}) })
 	child.Process.Kill()
 	child.Wait()
 	if restart := os.Getenv("SPOOR_TEST_KAFKA_RESTART"); restart != "" {
@@ -154,7 +154,7 @@ func TestRealKillAndRestart(t *testing.T) {
 		}
 	}
 	fill(t, f, c.cfg.Input, 4, each/2, each/2)
-	eventually(t, 60*time.Second, func() string { return missing(t, c, c.cfg.Input, c.cfg.Output, 4, each) })
+	eventually(t, func() string { return missing(t, c, c.cfg.Input, c.cfg.Output, 4, each) })
 	stop()
 	for _, l := range log.all() {
 		t.Log(l)
@@ -194,7 +194,7 @@ func TestRealCompaction(t *testing.T) {
 	time.Sleep(1200 * time.Millisecond)
 	write("roll", []byte("y"))
 	var got []pipeline.Record
-	eventually(t, 60*time.Second, func() string {
+	eventually(t, func() string {
 		got = collect(t, c, topic)[0]
 		if len(got) >= n {
 			return fmt.Sprintf("%d records, nothing was compacted", len(got))
@@ -222,7 +222,7 @@ func TestRealFrozenMember(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer child.Process.Kill()
-	eventually(t, 20*time.Second, func() string {
+	eventually(t, func() string {
 		if len(ids(t, c, c.cfg.Output)) < 200 {
 			return "the child does not publish"
 		}
@@ -230,12 +230,12 @@ func TestRealFrozenMember(t *testing.T) {
 	})
 	child.Process.Signal(syscall.SIGSTOP)
 	m, stop := member(t, c.cfg, quiet, nil)
-	eventually(t, 30*time.Second, func() string { return assigned(map[*Member]int{m: 4}) })
-	eventually(t, 30*time.Second, func() string { return missing(t, c, c.cfg.Input, c.cfg.Output, 4, each) })
+	eventually(t, func() string { return assigned(map[*Member]int{m: 4}) })
+	eventually(t, func() string { return missing(t, c, c.cfg.Input, c.cfg.Output, 4, each) })
 	child.Process.Signal(syscall.SIGCONT)
-	eventually(t, 30*time.Second, func() string { return assigned(map[*Member]int{m: 2}) }) // it is back in the group
+	eventually(t, func() string { return assigned(map[*Member]int{m: 2}) }) // it is back in the group
 	fill(t, f, c.cfg.Input, 4, each, 100)
-	eventually(t, 30*time.Second, func() string { return missing(t, c, c.cfg.Input, c.cfg.Output, 4, each+100) })
+	eventually(t, func() string { return missing(t, c, c.cfg.Input, c.cfg.Output, 4, each+100) })
 	stop()
 	duplicates := 0
 	for _, n := range ids(t, c, c.cfg.Output) {

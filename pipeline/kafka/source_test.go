@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -44,7 +43,7 @@ func testSource(t testing.TB, b *embedded.Broker, next int64, log *slog.Logger, 
 // drain reads until the position is at least end.
 func drain(t testing.TB, s *source, end int64) []pipeline.Record {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var out []pipeline.Record
 	for s.next < end {
@@ -167,7 +166,7 @@ func TestCorruptBatch(t *testing.T) {
 			log := &script{batches: [][]byte{seal(0, 0, 1, 2, body), tt.bad, seal(4, 0, 1, 2, body)}, end: 6}
 			log.install(b.Cluster())
 			s, _ := testSource(t, b, 0, lines.logger(), nil)
-			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			var got []int64
 			for after := 0; after < 2; {
@@ -266,7 +265,7 @@ func TestOutOfRange(t *testing.T) {
 				t.Fatal(err)
 			}
 			s, m := testSource(t, b, tt.from, quiet, func(c *Config) { c.OutOfRange = tt.policy })
-			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			produced := false
 			for {
@@ -311,7 +310,7 @@ func TestOutOfRangeStopsTheMember(t *testing.T) {
 	cfg := config(b)
 	cfg.OutOfRange = "fail"
 	_, stop := member(t, cfg, quiet, nil)
-	eventually(t, 5*time.Second, func() string { return missing(t, b, "in", "out", 1, 20) })
+	eventually(t, func() string { return missing(t, b, "in", "out", 1, 20) })
 	stop()
 	fill(t, franz(t, b), "in", 1, 20, 20)
 	if err := b.Cluster().DeleteRecords("in", 0, 30); err != nil {
@@ -319,7 +318,7 @@ func TestOutOfRangeStopsTheMember(t *testing.T) {
 	}
 	m := NewMember(cfg, pipeline.New(pipeline.Config{}, testSet(), pipeline.NewMetrics(nil)), quiet)
 	m.newRunner = func(tp pipeline.TopicPartition, _ string) runner { return &echo{tp: tp, next: -1} }
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := m.Run(ctx); err == nil || !strings.Contains(err.Error(), "in/0: offset 20 is no longer in the log, which starts at 30") {
 		t.Error(err)

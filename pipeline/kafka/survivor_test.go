@@ -83,7 +83,7 @@ func seen(t testing.TB, b addresser, topic string) (values map[string]string, co
 	t.Helper()
 	c := franz(t, b, kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
 	values, count = map[string]string{}, map[string]int{}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for idle := 0; idle < 3 && ctx.Err() == nil; idle++ {
 		poll, done := context.WithTimeout(ctx, 300*time.Millisecond)
@@ -127,19 +127,19 @@ func TestStateSurvives(t *testing.T) {
 
 			execs(t, f, "in", partitions, 0, n/2)
 			m, stop := live(t, cfg, quiet)
-			eventually(t, 10*time.Second, func() string { return atEnd(t, m, partitions, n/4) })
+			eventually(t, func() string { return atEnd(t, m, partitions, n/4) })
 			stop() // in mid-stream, most likely
 			m, stop = live(t, cfg, quiet)
 			execs(t, f, "in", partitions, n/2, n/2)
-			eventually(t, 10*time.Second, func() string { return atEnd(t, m, partitions, n/2) })
+			eventually(t, func() string { return atEnd(t, m, partitions, n/2) })
 			other, stopOther := live(t, cfg, quiet)
-			eventually(t, 10*time.Second, func() string { return assigned(map[*Member]int{m: 2, other: 2}) })
+			eventually(t, func() string { return assigned(map[*Member]int{m: 2, other: 2}) })
 			stop()
-			eventually(t, 10*time.Second, func() string { return atEnd(t, other, partitions, n) })
+			eventually(t, func() string { return atEnd(t, other, partitions, n) })
 			stopOther()
 
 			m, stop = live(t, calm, quiet)
-			eventually(t, 10*time.Second, func() string { return atEnd(t, m, partitions, n) })
+			eventually(t, func() string { return atEnd(t, m, partitions, n) })
 			stop()
 
 			want, _ := seen(t, b, "calm")

@@ -52,7 +52,7 @@ func TestMetricsOfAChangelog(t *testing.T) {
 		}
 	}
 	m, stop := live(t, cfg, quiet)
-	eventually(t, 10*time.Second, func() string { return atEnd(t, m, 1, n) })
+	eventually(t, func() string { return atEnd(t, m, 1, n) })
 	stop()
 	of := m.meters
 	f("spoor_transaction_end_seconds", of.TransactionSeconds, n/50)
@@ -67,7 +67,7 @@ func TestMetricsOfAChangelog(t *testing.T) {
 	execs(t, franz(t, b), "in", 1, n, n)
 	b.Cluster().Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.AddPartitionsToTxn}, Err: kerr.ProducerFenced, Count: 1})
 	m, stop = live(t, cfg, quiet)
-	eventually(t, 10*time.Second, func() string { return atEnd(t, m, 1, 2*n) })
+	eventually(t, func() string { return atEnd(t, m, 1, 2*n) })
 	stop()
 	of = m.meters
 	f("spoor_restore_changes_total", of.RestoreChanges, 2)
@@ -140,7 +140,7 @@ func TestLaterReleasePausesItsPartition(t *testing.T) {
 	cfg := survivorConfig(b)
 	out := &logged{}
 	m, stop := live(t, cfg, out.logger())
-	eventually(t, 10*time.Second, func() string {
+	eventually(t, func() string {
 		c, err := connect(cfg)
 		if err != nil {
 			return err.Error()

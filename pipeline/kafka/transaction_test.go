@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -47,7 +46,7 @@ func TestTransactionErrors(t *testing.T) {
 	calm := broker(t, embedded.Config{Topics: map[string]int32{"in": partitions, "out": 2, "rejects": 1}})
 	execs(t, franz(t, calm), "in", partitions, 0, n)
 	m, stop := live(t, survivorConfig(calm), quiet)
-	eventually(t, 10*time.Second, func() string { return atEnd(t, m, partitions, n) })
+	eventually(t, func() string { return atEnd(t, m, partitions, n) })
 	stop()
 	want, _ := seen(t, calm, "out")
 	for _, c := range cases {
@@ -58,7 +57,7 @@ func TestTransactionErrors(t *testing.T) {
 			execs(t, f, "in", partitions, 0, n)
 			fault := b.Cluster().Fault(kfake.Fault{Keys: []kmsg.Key{c.key}, Err: c.err, Count: 5})
 			m, stop := live(t, survivorConfig(b), quiet)
-			eventually(t, 20*time.Second, func() string { return atEnd(t, m, partitions, n) })
+			eventually(t, func() string { return atEnd(t, m, partitions, n) })
 			stop()
 			if fault.Hits() == 0 {
 				t.Error("the fault never struck")
@@ -203,7 +202,7 @@ func TestChangelogIsReadByPosition(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	at, err := readLog(ctx, c, pipeline.TopicPartition{Topic: "log"}, 0, all[0].end, pipeline.NewMetrics(nil), quiet, func(_ int64, _, value []byte) error {
 		got = append(got, string(value))

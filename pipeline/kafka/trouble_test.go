@@ -60,19 +60,19 @@ func TestForeignMemberInTheGroup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if foreign.PollFetches(ctx).NumRecords() != 1 {
 		t.Fatal("the foreign member is not in the group")
 	}
 	lines := &logged{}
 	m, _ := member(t, config(b), lines.logger(), nil)
-	eventually(t, 5*time.Second, func() string {
+	eventually(t, func() string {
 		if all := strings.Join(lines.all(), ""); !strings.Contains(all, "another program's members are in this group") {
 			return "no such sentence: " + all
 		}
 		return ""
 	})
 	foreign.Close()
-	eventually(t, 5*time.Second, func() string { return assigned(map[*Member]int{m: 1}) })
+	eventually(t, func() string { return assigned(map[*Member]int{m: 1}) })
 }
