@@ -18,7 +18,8 @@ type scratch struct {
 	candidate  []uint32 // rules: the epoch in which it became a candidate last
 	candidates []int32  // of the bucket, in order of finding, but for those that always are
 	dfas       []*dfa
-	dfaBytes   int // of their tables, about
+	dfaBytes   int       // of their tables, about
+	sieves     []sieveOf // by source
 }
 
 // begin makes the tables fit x and starts a new epoch.
@@ -30,6 +31,7 @@ func (s *scratch) begin(x *index) {
 			seen:      make([]uint32, x.entries),
 			candidate: make([]uint32, len(x.why)),
 			dfas:      make([]*dfa, x.regexes),
+			sieves:    make([]sieveOf, x.sources),
 		}
 	}
 	s.epoch++
@@ -37,6 +39,9 @@ func (s *scratch) begin(x *index) {
 		clear(s.found)
 		clear(s.seen)
 		clear(s.candidate)
+		for i := range s.sieves {
+			s.sieves[i].epoch = 0
+		}
 		s.epoch = 1
 	}
 	s.candidates = s.candidates[:0]

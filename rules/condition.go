@@ -20,6 +20,8 @@ type condition struct {
 	affixes *affixes            // of opStarts and opEnds with many texts
 	finds   *finder             // of opContains with many texts: those that can be looked for
 	rest    []string            // and those that cannot
+	long    []sieved            // of opContains: those that a sieve tells of
+	short   []string            // and those that are too short for it
 
 	regex   *regex            // testRegex
 	match   func(string) bool // testPattern
@@ -67,6 +69,7 @@ func newTexts(source *textSource, op textOp, texts []string) *condition {
 		c.cost = 15
 	case op == opContains:
 		c.cost = 12 * float64(min(len(texts), fewTexts))
+		c.long, c.short = newSieved(texts)
 	}
 	if op == opEquals || len(texts) <= fewTexts {
 		return c
@@ -98,7 +101,14 @@ func newTexts(source *textSource, op textOp, texts []string) *condition {
 func (c *condition) holds(r *Result) bool {
 	switch c.kind {
 	case testTexts:
-		return c.stands(c.source.get(&r.view))
+		s := c.source.get(&r.view)
+		// Of so many texts that looking at them takes longer than reading s, it is the finder that knows.
+		if n := len(c.long); n > 0 && n <= len(s) && len(s) >= sieveText {
+			if v := r.scratch.sieve(c.source, s); v != nil {
+				return v.contains(c, s)
+			}
+		}
+		return c.stands(s)
 	case testRegex:
 		return r.scratch.dfa(c.regex).match(c.source.get(&r.view))
 	case testPattern:

@@ -57,7 +57,13 @@ func foldRune(r rune) rune {
 	return least
 }
 
-// load8 reads eight bytes of s at i; the compiler makes one load of it.
+// load4 reads four bytes of s at i; the compiler makes one load of it.
+func load4(s string, i int) uint32 {
+	_ = s[i+3]
+	return uint32(s[i]) | uint32(s[i+1])<<8 | uint32(s[i+2])<<16 | uint32(s[i+3])<<24
+}
+
+// load8 reads eight, as load4 does.
 func load8(s string, i int) uint64 {
 	_ = s[i+7]
 	return uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"cmp"
+	"encoding/binary"
 	"math/bits"
 	"slices"
 	"strings"
@@ -98,6 +99,9 @@ type gramText struct {
 	at   uint32 // where its gram is in it
 	id   int32  // what the caller calls it
 	op   textOp // contains, or startsWith and endsWith: where it has to stand
+	// head are the first eight bytes of text, or all there are, and mask the bits of them: most false finds need
+	// nothing else of the text, which may be far away.
+	head, mask uint64
 }
 
 // The sizes of grams. Texts of longText bytes have two long ones.
@@ -121,6 +125,9 @@ func newGrams(texts []gramText) *grams {
 	used := make(map[uint32]int, g.stride*len(texts))
 	entered := make([]gramText, 0, g.stride*len(texts))
 	for _, t := range texts {
+		var head [8]byte
+		n := copy(head[:], t.text)
+		t.head, t.mask = binary.LittleEndian.Uint64(head[:]), ^uint64(0)>>(64-8*n)
 		best := 1 << 30
 		for at := 0; at+g.size+g.stride-1 <= len(t.text); at++ {
 			rank := 0
@@ -174,7 +181,7 @@ func (g *grams) gram(s string) uint32 {
 	if g.size == shortGram {
 		return uint32(s[0]) | uint32(s[1])<<8
 	}
-	return uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24
+	return load4(s, 0)
 }
 
 // place is where the bit of a gram is.
@@ -264,7 +271,10 @@ func (g *grams) at(s string, i int) []gramText {
 func (t *gramText) stands(s string, i int) bool {
 	from := i - int(t.at)
 	end := from + len(t.text)
-	if from < 0 || end > len(s) || s[from:end] != t.text {
+	if from < 0 || end > len(s) {
+		return false
+	}
+	if from+8 <= len(s) && load8(s, from)&t.mask != t.head || s[from:end] != t.text {
 		return false
 	}
 	switch t.op {
@@ -283,7 +293,7 @@ func (f *finder) bytes() int {
 	}
 	n := 0
 	for _, g := range f.all {
-		n += 8*len(g.bits) + 12*len(g.table) + 32*len(g.texts)
+		n += 8*len(g.bits) + 12*len(g.table) + 48*len(g.texts)
 		for i := range g.texts {
 			n += len(g.texts[i].text) / g.stride
 		}

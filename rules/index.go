@@ -16,6 +16,7 @@ import (
 type index struct {
 	conditions []*condition
 	regexes    int
+	sources    int
 	entries    int // of all buckets
 	buckets    map[string]*bucket
 	first      []*bucket // some of them: comparing a few names is faster than a look into the map
@@ -111,7 +112,7 @@ func newIndex(s *Set, p *plan) *index {
 	}
 	x.other = b.bucket(s.every, "", false)
 	x.conditions = p.conditions
-	x.regexes = int(p.regexes)
+	x.regexes, x.sources = int(p.regexes), len(p.sources)
 	return x
 }
 

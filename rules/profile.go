@@ -100,7 +100,7 @@ func (x *index) bytes() int64 {
 	n := 0
 	text := func(s string) { n += 16 + len(s) }
 	for _, c := range x.conditions {
-		n += 200 + c.finds.bytes() + c.affixes.bytes()
+		n += 250 + c.finds.bytes() + c.affixes.bytes() + 32*len(c.long) + 16*len(c.short)
 		text(c.key)
 		for _, t := range c.texts {
 			text(t)

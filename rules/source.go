@@ -8,6 +8,7 @@ import (
 // textSource is where the text of a condition comes from: a field of the event, of its process, its parent or
 // an ancestor, in one of three forms. Constant, and one for each set: equal sources are equal pointers.
 type textSource struct {
+	id    int    // its place among the sources of the set
 	name  string // equal for no two
 	path  string // as authors write it; [*] is any ancestor
 	field *field
@@ -86,6 +87,7 @@ func (p *plan) internSource(s textSource) *textSource {
 	key := sourceKey{s.name, s.form}
 	if p.sources[key] == nil {
 		one := s
+		one.id = len(p.sources)
 		one.path, one.name = s.name, fmt.Sprintf("%s/%d", s.name, s.form)
 		p.sources[key] = &one
 	}
