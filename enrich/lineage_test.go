@@ -18,7 +18,7 @@ import (
 //	SECONDS NAME FIELD=VALUE ... [=> ANSWER]
 //
 // each an event: seconds after the script's beginning (`-` for none), the event's name, and of its process pid,
-// ppid, exe (a path, or :NAME), start, exit, cmd, user, container, parent=PID:EXE and ancestors=PID:EXE,PID:EXE; host=NAME when it is not "h", host= for
+// ppid, exe (a path, or :NAME), start, exit, cmd, user, container, parent=PID:EXE@START and ancestors=PID:EXE,PID:EXE; host=NAME when it is not "h", host= for
 // none; at=SECONDS is the record's timestamp, which otherwise is the date. The answer is what the table
 // said, then the chain from the parent on, then `known` and `complete` when the parent and the whole chain
 // are; an event's own field that lineage filled in is shown as field=value. `# text` is a comment,
@@ -147,7 +147,11 @@ func parseTime(t *testing.T, text string) event.Time {
 
 func parseProcess(t *testing.T, text string) *event.Process {
 	id, exe, _ := strings.Cut(text, ":")
+	exe, start, known := strings.Cut(exe, "@")
 	p := new(event.Process)
+	if known {
+		p.ExecTime = parseTime(t, start)
+	}
 	if id != "" {
 		p.PID = parseID(t, id)
 	}

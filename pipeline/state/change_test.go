@@ -267,6 +267,7 @@ func TestRestoreRefuses(t *testing.T) {
 		n := &Node{id: 1, flags: flagExec | flagPPID | flagLinked, ppid: ppid, start: 1, end: forever, parentID: 1}
 		return Change{appendKey(nil, name{"h", pid, 1}), appendValue(nil, n)}
 	}
+	value := func(n Node) Change { return Change{appendKey(nil, name{"h", 10, 1}), appendValue(nil, &n)} }
 	newer := Change{log[0].Key, append([]byte{processVersion + 1}, log[0].Value[1:]...)}
 	for name, c := range map[string]struct {
 		log  []Change
@@ -276,6 +277,13 @@ func TestRestoreRefuses(t *testing.T) {
 		"another kind":     {[]Change{{[]byte("x"), log[0].Value}}, `restore: key 78: unknown kind 'x'`},
 		"cut short":        {[]Change{{log[0].Key, log[0].Value[:5]}}, `restore: process 10 of host "h": broken or cut short`},
 		"too long":         {[]Change{{log[0].Key, append(log[0].Value[:len(log[0].Value):len(log[0].Value)], 0)}}, `restore: process 10 of host "h": broken or cut short`},
+		"flags to come":    {[]Change{value(Node{flags: flagsKnown + 1})}, `restore: process 10 of host "h": broken or cut short`},
+		"a link to nobody": {[]Change{value(Node{flags: flagLinked})}, `restore: process 10 of host "h": broken or cut short`},
+		"a linked stub":    {[]Change{value(Node{flags: flagStub | flagLinked | flagPPID})}, `restore: process 10 of host "h": broken or cut short`},
+		"a text too long":  {[]Change{{[]byte{kindProcess, 9, 'h', 2, 2}, log[0].Value}}, `restore: key 7009680202: broken or cut short`},
+		"a number too long": {[]Change{{[]byte("p\x01h\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02\x02"), log[0].Value}},
+			`restore: key 700168ffffffffffffffffff0202: broken or cut short`},
+		"nothing":          {[]Change{{nil, log[0].Value}}, `restore: key : broken or cut short`},
 		"a cycle":          {[]Change{log[0], log[1], linked(20, 22), linked(21, 20), linked(22, 21)}, `restore: process 20 of host "h" descends from itself`},
 		"its own parent":   {[]Change{linked(20, 20)}, `restore: process 20 of host "h" descends from itself`},
 		"a missing parent": {log[1:], `restore: process 11 of host "h": its parent 10 is missing`},
