@@ -70,19 +70,27 @@ func AppendLine(dst []byte, r Record) []byte {
 	return append(dst, '}', '\n')
 }
 
-// Generate makes the traffic and hands each record to emit, in the order of time. It returns emit's error as
-// soon as there is one.
-func Generate(cfg Config, emit func(Record) error) error {
+// Validate returns what Generate would refuse.
+func (cfg Config) Validate() error {
 	if cfg.Hosts < 1 {
-		return fmt.Errorf("simulate: hosts must be at least 1, not %d", cfg.Hosts)
+		return fmt.Errorf("hosts must be at least 1, not %d", cfg.Hosts)
 	}
 	if cfg.Events < 1 && cfg.Duration <= 0 {
-		return fmt.Errorf("simulate: a number of events or a duration is needed")
+		return fmt.Errorf("a number of events or a duration is needed")
 	}
 	for _, name := range cfg.Attacks {
 		if !slices.Contains(AttackNames(), name) {
-			return fmt.Errorf("simulate: no attack %q; there are %s", name, strings.Join(AttackNames(), ", "))
+			return fmt.Errorf("no attack %q; there are %s", name, strings.Join(AttackNames(), ", "))
 		}
+	}
+	return nil
+}
+
+// Generate makes the traffic and hands each record to emit, in the order of time. It returns emit's error as
+// soon as there is one.
+func Generate(cfg Config, emit func(Record) error) error {
+	if err := cfg.Validate(); err != nil {
+		return err
 	}
 	if cfg.Start.IsZero() {
 		cfg.Start = DefaultStart

@@ -268,7 +268,7 @@ func (h *host) sendWith(ancestors []Ancestor, e *event.Event) {
 	e.Agent = &event.Agent{OS: "windows", Arch: "amd64", Version: "7.61.0"}
 	value, err := event.AppendEvent(nil, e)
 	if err != nil {
-		h.sim.err = fmt.Errorf("simulate: %w", err)
+		h.sim.err = fmt.Errorf("write an event: %w", err)
 		return
 	}
 	h.sim.publish(Record{Key: h.name, Time: h.sim.now, Value: value, Attack: h.sim.attack, Ancestors: ancestors})

@@ -56,6 +56,9 @@ func run() error {
 
 // write makes the traffic and stores it under the name.
 func write(cfg bench.Config, name string) (err error) {
+	if err := cfg.Validate(); err != nil {
+		return err // before there is a file, or what stands in it is lost
+	}
 	to := os.Stdout
 	if name != "-" {
 		if to, err = os.Create(name); err != nil {

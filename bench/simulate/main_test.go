@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -46,5 +47,21 @@ func TestWrite(t *testing.T) {
 			}
 		}
 		r.Close()
+	}
+}
+
+// A wrong call leaves what stands in the file.
+func TestWriteNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.ndjson")
+	if err := os.WriteFile(path, []byte("kept\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, cfg := range []bench.Config{{Hosts: 0, Events: 1}, {Hosts: 1}, {Hosts: 1, Events: 1, Attacks: []string{"none"}}} {
+		if err := write(cfg, path); err == nil {
+			t.Errorf("%+v is written", cfg)
+		}
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "kept\n" {
+		t.Errorf("the file holds %q, %v", text, err)
 	}
 }

@@ -248,6 +248,10 @@ func TestUsage(t *testing.T) {
 	g("FILE is needed", "replay")
 	g("one of event, signal, policy, config", "schema", "events")
 	g(`unexpected argument "now"`, "version", "now")
+	_, flag, _ := call(t, "", "--version")
+	if _, command, _ := call(t, "", "version"); flag != command {
+		t.Errorf("--version says %q, version %q", flag, command)
+	}
 	a := &app{}
 	for _, c := range a.rootCommand().Commands() {
 		if c.Example == "" && !slices.Contains([]string{"help", "completion"}, c.Name()) {

@@ -128,6 +128,7 @@ The exit code is 0 when all is well, 1 when a command failed or found faults, 2 
 		Args:          noArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetVersionTemplate("spoor {{.Version}}\n") // as 'engine version' prints it
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
