@@ -80,9 +80,10 @@ func (a *app) imageTable(cmd *cobra.Command, f *stateFlags, head string, rows fu
 func (a *app) stateListCommand() *cobra.Command {
 	var f stateFlags
 	cmd := &cobra.Command{
-		Use:     "ls --config FILE",
-		Short:   "List the hosts that are remembered",
-		Long:    "List each host with its partition, how many processes are remembered of it and how many of them run, the time of the last change, and bytes.",
+		Use:   "ls --config FILE",
+		Short: "List the hosts that are remembered",
+		Long: `List each host with its partition, how many processes are remembered of it and how many of them run, the time
+of the last change, and bytes.`,
 		Example: "  engine state ls --config engine.yaml --partition 3",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -130,9 +131,10 @@ type processLine struct {
 func (a *app) stateGetCommand() *cobra.Command {
 	var f stateFlags
 	cmd := &cobra.Command{
-		Use:     "get --config FILE HOST [PID]",
-		Short:   "Show the processes that are remembered of a host",
-		Long:    "Write each process of the host, or each that had the process id, as a line of JSON. A forgotten one is only a time that another process names as its parent.",
+		Use:   "get --config FILE HOST [PID]",
+		Short: "Show the processes that are remembered of a host",
+		Long: `Write each process of the host, or each that had the process id, as a line of JSON. A forgotten one is only a
+time that another process names as its parent.`,
 		Example: "  engine state get --config engine.yaml pc-17\n  engine state get --config engine.yaml pc-17 4712",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {

@@ -42,6 +42,9 @@ func Read(ctx context.Context, cfg Config, o ReadOptions, m *pipeline.Metrics, l
 	if err != nil {
 		return err
 	}
+	if len(c.missing(meta)) > 0 {
+		return fmt.Errorf("topic %q does not exist: check its name", o.Topic) // who only reads makes none
+	}
 	if errs := c.checkTopics(meta); len(errs) > 0 {
 		return errors.Join(errs...)
 	}

@@ -70,7 +70,7 @@ func TestReadErrors(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.Brokers = b.Addrs()
 	none := func(pipeline.TopicPartition, []pipeline.Record) error { return fmt.Errorf("unexpected") }
-	if err := Read(context.Background(), cfg, ReadOptions{Topic: "nowhere"}, pipeline.NewMetrics(nil), quiet, none); err == nil || !strings.Contains(err.Error(), `topic "nowhere" does not exist`) {
+	if err := Read(context.Background(), cfg, ReadOptions{Topic: "nowhere"}, pipeline.NewMetrics(nil), quiet, none); err == nil || !strings.Contains(err.Error(), `topic "nowhere" does not exist: check its name`) {
 		t.Error(err)
 	}
 	if err := Read(context.Background(), cfg, ReadOptions{Topic: "in"}, pipeline.NewMetrics(nil), quiet, none); err != nil {
