@@ -101,3 +101,16 @@ func TestCompileIsLinear(t *testing.T) {
 		}
 	}
 }
+
+// Nothing is matched with a set that could not be read as a whole, whatever its expressions are.
+func TestBrokenSet(t *testing.T) {
+	const rule = "rules:\n  - {id: a, expression: 'evt.name == \"exec\"'}\n"
+	for _, other := range []string{rule, "foo: bar\n", "overrides: [{rule: nobody, disabled: true}]\n", "lists: {x: [\n"} {
+		if set, found := compileText(t, "a.yaml", rule, "b.yaml", other); set != nil || !found.HasErrors() {
+			t.Errorf("%q beside it: set %v, %v", other, set != nil, found)
+		}
+	}
+	if set, found := compileText(t, "a.yaml", rule, "b.yaml", "name: b\n"); set == nil {
+		t.Error(found)
+	}
+}

@@ -85,12 +85,15 @@ func impossibleText(c constantTest, text string) string {
 			return "rules see a numbered control set as CurrentControlSet"
 		case driveRoot.MatchString(s):
 			return "the root of a registry path has no colon"
-		case begins && s != "" && !commonPrefix(s, "hk") && !commonPrefix(s, `\registry\`):
+		case begins && s != "" && !commonPrefix(s, "hk") && !commonPrefix(s, `\registry\`) && !anyTerm(c.subject, joins):
 			return "a registry path begins with its root"
 		}
 	}
 	return ""
 }
+
+// joins says that t joins texts: of a path that is missing, what is joined to it is left.
+func joins(t *term) bool { return t.op == opArith }
 
 // commonPrefix says that one text begins with the other.
 func commonPrefix(a, b string) bool { return strings.HasPrefix(a, b) || strings.HasPrefix(b, a) }

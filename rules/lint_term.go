@@ -84,10 +84,9 @@ func listed(v any) []any {
 // equality says that c leaves the subject a few values.
 func (c *constantTest) equality() bool { return c.op == "==" || c.op == "in" }
 
-// registry says that the subject is a registry path in canonical form.
-func (c *constantTest) registry() bool {
-	return !c.exact && c.subject.op == opField && c.subject.field != nil && c.subject.field.registry
-}
+// registry says that the subject is a registry path in canonical form, or a text that begins as one does: constants
+// beside it are rewritten.
+func (c *constantTest) registry() bool { return !c.exact && isRegistryText(c.subject) }
 
 // path is the field that the subject is, "" when it is something else. Fields of an element of
 // process.ancestors have the path below it.
