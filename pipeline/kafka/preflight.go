@@ -120,13 +120,15 @@ func (c *client) created(ctx context.Context, topics ...string) (meta *kafka.Met
 	return meta, err
 }
 
-// settled calls f until it fails no longer for a topic that a broker does not know yet: each learns of a new one some time
-// after the controller made it, and f may ask another broker than the one that knew it.
+// settled calls f until it fails no longer for a topic that a broker does not know yet, or does not know that it leads:
+// each learns of that some time after the controller decided it, and f may ask another broker than the one that knew.
 func settled(ctx context.Context, f func() error) error {
 	var last error
 	within, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	retry(within, func(err error) bool { return !isAny(err, kafka.UnknownTopicOrPartition) }, func(error) {}, func() error {
+	retry(within, func(err error) bool {
+		return !isAny(err, kafka.UnknownTopicOrPartition, kafka.LeaderNotAvailable, kafka.NotLeaderForPartition, kafka.OffsetNotAvailable)
+	}, func(error) {}, func() error {
 		last = f()
 		return last
 	})

@@ -54,7 +54,7 @@ func Read(ctx context.Context, cfg Config, o ReadOptions, m *pipeline.Metrics, l
 			partitions = append(partitions, int32(p.ID))
 		}
 	}
-	all, err := c.bounds(ctx, o.Topic, partitions)
+	all, err := c.settledBounds(ctx, o.Topic, partitions)
 	if isAny(err, kafka.TopicAuthorizationFailed) {
 		return fmt.Errorf("%s may not read topic %q: grant READ on it (%w)", c.who(), o.Topic, err)
 	}
@@ -111,4 +111,13 @@ func before(records []pipeline.Record, end int64) []pipeline.Record {
 		n--
 	}
 	return records[:n]
+}
+
+// settledBounds are bounds for who does not go on trying: leaders that have just become ones are waited for.
+func (c *client) settledBounds(ctx context.Context, topic string, partitions []int32) (all map[int32]bounds, err error) {
+	err = settled(ctx, func() error {
+		all, err = c.bounds(ctx, topic, partitions)
+		return err
+	})
+	return all, err
 }

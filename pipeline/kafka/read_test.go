@@ -9,6 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"spoor/pipeline"
 	"spoor/pipeline/embedded"
 )
@@ -82,5 +86,17 @@ func TestReadErrors(t *testing.T) {
 	(&script{batches: [][]byte{bad}, end: 1}).install(b.Cluster())
 	if err := Read(context.Background(), cfg, ReadOptions{Topic: "in"}, pipeline.NewMetrics(nil), quiet, none); err == nil || !strings.Contains(err.Error(), "in/0: the batch at offset 0 is corrupt") {
 		t.Error(err)
+	}
+}
+
+// A leader that does not know yet that it is one is waited for, by who reads a topic without a group.
+func TestReadOfNewLeaders(t *testing.T) {
+	b := broker(t, embedded.Config{Topics: map[string]int32{"in": 2}})
+	fill(t, franz(t, b), "in", 2, 0, 3)
+	h := b.Cluster().Fault(
+		kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Err: kerr.NotLeaderForPartition},
+		kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Err: kerr.OffsetNotAvailable})
+	if got := collect(t, b, "in"); len(got[0]) != 3 || len(got[1]) != 3 || h.Hits() != 2 {
+		t.Errorf("%d and %d records, %d errors", len(got[0]), len(got[1]), h.Hits())
 	}
 }

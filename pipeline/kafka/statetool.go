@@ -65,7 +65,7 @@ func connectChangelog(ctx context.Context, cfg Config) (*client, int, error) {
 
 func (c *client) image(ctx context.Context, bounds state.Config, p int32, log *slog.Logger) (*changelog.Image, error) {
 	tp := pipeline.TopicPartition{Topic: c.cfg.changelogTopic(), Partition: p}
-	all, err := c.bounds(ctx, tp.Topic, []int32{p})
+	all, err := c.settledBounds(ctx, tp.Topic, []int32{p})
 	if err != nil {
 		return nil, err
 	}
