@@ -106,6 +106,12 @@ func TestParse(t *testing.T) {
 	if _, f := parse(plainText(long)); f != nil {
 		t.Errorf("a long chain: %v", f)
 	}
+	// What is closed is no deeper for what follows.
+	for _, one := range []string{" && (a == 1)", " && (a & 1) == 1", " && (!(a))"} {
+		if _, f := parse(plainText("a" + strings.Repeat(one, 1000))); f != nil {
+			t.Errorf("a chain of %s: %v", one, f)
+		}
+	}
 }
 
 func TestListName(t *testing.T) {
