@@ -46,6 +46,9 @@ type member struct{ key, value []byte }
 func members(text []byte, out []member) ([]member, error) {
 	i := space(text, 0)
 	if i == len(text) || text[i] != '{' {
+		if bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) {
+			return nil, errors.New("the file is UTF-16: save it as UTF-8") // as PowerShell's > writes it
+		}
 		return nil, errors.New("not a JSON object")
 	}
 	i = space(text, i+1)

@@ -132,6 +132,7 @@ func TestReader(t *testing.T) {
 			`a/0/1 0 - corrupt_record: a.ndjson:2: not a JSON object`,
 			`a/0/2 0 - corrupt_record: a.ndjson:3: the line ends where the end of a value should be`,
 			`a/0/3 0 - {}`}},
+		{"UTF-16", "\xff\xfe{\x00}\x00", []string{`a/0/0 0 - corrupt_record: a.ndjson:1: the file is UTF-16: save it as UTF-8`}},
 		{"not an object", `[1]`, []string{`a/0/0 0 - corrupt_record: a.ndjson:1: not a JSON object`}},
 		{"text after", `{"value":{}} {}`, []string{`a/0/0 0 - corrupt_record: a.ndjson:1: more text after the object`}},
 		{"key is no text", `{"key":1,"value":{}}`, []string{`a/0/0 0 - corrupt_record: a.ndjson:1: member "key": json: cannot unmarshal number into Go value of type string`}},
