@@ -21,6 +21,9 @@ rules:
       - {name: e, expression: 'true'}
       - {name: f, expression: 'false'}
   - {id: b, expression: 'y'}
+variables:
+  v: {scope: process, type: string, default: d}
+  w: {scope: event, type: [int], default: [1, 2]}
 tests: [{name: t, events: [{evt.name: exec}], expect: {a: [0]}}]
 `
 
@@ -58,6 +61,7 @@ func TestHash(t *testing.T) {
 		"CRLF":                   {"p.yaml": strings.ReplaceAll(hashBase, "\n", "\r\n")},
 		"key order":              edit("    severity: high\n", "", "  - id: a\n", "  - severity: high\n    id: a\n"),
 		"order of lists":         edit("{l: [a, b], m: [1]}", "{m: [1], l: [a, b]}"),
+		"order of variables":     edit("  v: {scope: process, type: string, default: d}\n", "", "default: [1, 2]}\n", "default: [1, 2]}\n  v: {scope: process, type: string, default: d}\n"),
 		"order of tags":          edit("{t: v, u: [1, 2]}", "{u: [2, 1], t: v}"),
 		"defaults spelled out":   edit("{id: b, expression: 'y'}", "{id: b, expression: 'y', severity: medium, priority: 0, mode: live, disabled: false, version: 1.0, title: b}"),
 		"defaults of the policy": edit("lists: {l", "defaults: {severity: high}\nlists: {l", "    severity: high\n", "", "{id: b,", "{id: b, severity: medium,"),
@@ -83,6 +87,11 @@ func TestHash(t *testing.T) {
 		"macro":             edit("q == 1", "q == 2"),
 		"macro parameter":   edit("params: [q]", "params: [r]"),
 		"shared member":     edit("[z]", "[y]"),
+		"variable name":     edit("  v: {", "  u: {"),
+		"variable scope":    edit("scope: process", "scope: event"),
+		"variable type":     edit("type: string, default: d", "type: [string], default: [d]"),
+		"variable default":  edit("default: d", "default: e"),
+		"variable list":     edit("[1, 2]}", "[1, 3]}"),
 		"rule id":           edit("- id: a", "- id: aa", "{a: [0]}", "{aa: [0]}"),
 		"expression":        edit("x == 1", "x == 2"),
 		"severity":          edit("severity: high", "severity: low"),
@@ -119,5 +128,18 @@ func TestHashOfOverride(t *testing.T) {
 	h := hashOf(t, map[string]string{"t.yaml": target, "u.yaml": over})
 	if h != hashOf(t, map[string]string{"t.yaml": edited, "u.yaml": "name: o\n"}) {
 		t.Error("the override and the edit give different hashes")
+	}
+}
+
+// TestHashOfScope tells an expression from the same text where its names may mean something else.
+func TestHashOfScope(t *testing.T) {
+	files := func(rule, over string) map[string]string {
+		return map[string]string{"t.yaml": "name: t\nlists: {l: [a]}\nrules:\n  - {id: a, expression: '" + rule + "'}\n",
+			"u.yaml": "name: o\nlists: {l: [b]}\n" + over}
+	}
+	here := hashOf(t, files("x in l", ""))
+	there := hashOf(t, files("y", "overrides:\n  - {rule: a, expression: 'x in l'}\n"))
+	if here == there {
+		t.Error("the list of another policy gives the same hash")
 	}
 }
