@@ -9,25 +9,25 @@ import (
 // condition is a leaf of formulas: one question about an event, shared by all rules that ask it. Constant after
 // Compile; what it found for an event stands in the Result.
 type condition struct {
+	// What an evaluation reads comes first, so that most need one cache line.
 	kind   testKind
-	key    string
+	op     textOp // of testTexts: the source is, begins with, ends with or contains one of texts
 	source *textSource
+	long   []sieved // of opContains: those that a sieve tells of
+	short  []string // and those that are too short for it
 
-	// testTexts: the source is, begins with, ends with or contains one of texts, sorted.
-	op      textOp
-	texts   []string
+	texts   []string            // sorted
 	set     map[string]struct{} // of opEquals with many texts
 	affixes *affixes            // of opStarts and opEnds with many texts
 	finds   *finder             // of opContains with many texts: those that can be looked for
 	rest    []string            // and those that cannot
-	long    []sieved            // of opContains: those that a sieve tells of
-	short   []string            // and those that are too short for it
 
 	regex   *regex            // testRegex
 	match   func(string) bool // testPattern
 	test    func(frame) bool  // testAny
 	program *vm.Program       // testProgram
 
+	key  string
 	cost float64 // of finding out, about in nanoseconds
 	// demands is a formula about the ancestors, some one of which fulfils it if the condition holds. It is
 	// only looked at, see textSource.every.
