@@ -3,6 +3,7 @@ package pipeline
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"spoor/enrich"
@@ -86,8 +87,9 @@ func (c Config) Validate() []error {
 	atLeast("commit bytes", c.CommitBytes, 1)
 	positive("commit_interval", c.CommitInterval)
 	positive("drain timeout", c.DrainTimeout)
-	errs = append(errs, c.Enrich.Validate()...)
-	errs = append(errs, c.State.Validate()...)
+	for _, err := range slices.Concat(c.Enrich.Validate(), c.State.Validate()) {
+		errs = append(errs, fmt.Errorf("state.%w", err))
+	}
 	if c.Enrich.MaxAncestors != c.State.MaxAncestors {
 		errs = append(errs, fmt.Errorf("enrich attaches %d ancestors and state keeps %d: must be the same",
 			c.Enrich.MaxAncestors, c.State.MaxAncestors))

@@ -46,6 +46,7 @@ type Metrics struct {
 	PolicyIndex     prometheus.Gauge
 	PolicyCompile   prometheus.Histogram
 	Reloads         *prometheus.CounterVec // outcome
+	ReloadOK        prometheus.Gauge
 
 	// Kafka.
 	Rebalances          prometheus.Counter
@@ -130,6 +131,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	for _, outcome := range []string{"ok", "unchanged", "failed"} {
 		m.Reloads.WithLabelValues(outcome) // there from the start: increase() does not see a counter that begins at 1
 	}
+	m.ReloadOK = b.gauge("policy_last_reload_successful", "0 while the policies have errors and the set before them stays in force, else 1.")
+	m.ReloadOK.Set(1)
 
 	m.Rebalances = b.counter("rebalances_total", "Generations of the consumer group that this member joined.")
 	m.RebalanceGap = b.histogram("rebalance_gap_seconds", "Time from losing a generation until the partitions of the next one ran.", gapBuckets)

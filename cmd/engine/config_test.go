@@ -67,7 +67,7 @@ func TestConfigFaults(t *testing.T) {
 	}
 	f("kafka: {brokers: [localhost:9092], group: \"\"}\nstate: {max_size: 1KiB}\ncommit_interval: 0s\nadmin:\n  listen: here\n",
 		"engine.yaml:1:36: error: kafka.group: a consumer group is needed [config]\n"+
-			"engine.yaml:2:9: error: max_size is 1024: must be at least 65536 [config]\n"+
+			"engine.yaml:2:9: error: state.max_size is 1024: must be at least 65536 [config]\n"+
 			"engine.yaml:3:1: error: commit_interval must be more than 0, not 0s [config]\n"+
 			"engine.yaml:5:3: error: admin.listen: \"here\" is not host:port [config]\n")
 	f("kafka:\n  brokerz: [a:1]\n  group: 5x\nlineage: maybe\n",

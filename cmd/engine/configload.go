@@ -62,10 +62,8 @@ type configLoader struct {
 func (l *configLoader) place(message string) *token.Token {
 	end := strings.IndexFunc(message, func(c rune) bool { return c != '.' && c != '_' && (c < 'a' || c > 'z') })
 	for key := message[:max(end, 0)]; key != ""; key = key[:max(strings.LastIndexByte(key, '.'), 0)] {
-		for _, path := range []string{key, "state." + key} { // the package of state knows no sections
-			if tk := l.places[path]; tk != nil {
-				return tk
-			}
+		if tk := l.places[key]; tk != nil {
+			return tk
 		}
 	}
 	return nil

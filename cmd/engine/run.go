@@ -145,12 +145,14 @@ func (a *app) reloadOnChange(ctx context.Context, paths []string, eng *pipeline.
 
 // reload swaps the set when the policies are whole and different.
 func reload(paths []string, eng *pipeline.Engine, log *slog.Logger) {
-	outcomes := eng.Metrics().Reloads
+	outcomes, ok := eng.Metrics().Reloads, eng.Metrics().ReloadOK
 	start := time.Now()
 	set, faults := loadSet(paths)
 	eng.Metrics().PolicyCompile.Observe(time.Since(start).Seconds())
+	ok.Set(1)
 	switch {
 	case set == nil:
+		ok.Set(0)
 		outcomes.WithLabelValues("failed").Inc()
 		log.Error("policies have errors; the running set stays", "policy_set", eng.Set().Hash(), "errors", faults.Err())
 	case set.Hash() == eng.Set().Hash():

@@ -61,9 +61,16 @@ func TestReloadOnChange(t *testing.T) {
 	if eng.Set().Hash() != before {
 		t.Error("a set with errors was taken over")
 	}
+	successful := func() float64 { return testutil.ToFloat64(eng.Metrics().ReloadOK) }
+	if n := successful(); n != 0 {
+		t.Errorf("after it the last reload was successful: %v", n)
+	}
 	// A comment changes nothing.
 	write(t, filepath.Join(dir, "p.yaml"), officePolicy+"# a comment\n")
 	await("the reload without a change", func() bool { return testutil.ToFloat64(eng.Metrics().Reloads.WithLabelValues("unchanged")) > 0 })
+	if n := successful(); n != 1 {
+		t.Errorf("with the policies mended the last reload was not successful: %v", n)
+	}
 	// A new file in a new folder is a new set.
 	write(t, filepath.Join(dir, "more", "q.yaml"), strings.ReplaceAll(officePolicy, "office", "second"))
 	await("the new folder's file", func() bool { return len(eng.Set().Rules()) == 2 })
