@@ -31,6 +31,7 @@ type regex struct {
 	stride int32   // classes, and one for the end of the text
 	least  int     // the bytes of the shortest match
 	prefix string  // what every match begins with
+	run    *run    // likewise; nil when that is too little, or prefix says it
 	// Whether it asks for words and lines; if not, they make no states of their own.
 	words, lines bool
 }
@@ -87,7 +88,9 @@ func newRegex(re *regexp.Regexp) *regex {
 		return nil
 	}
 	x := &regex{re: re, prog: prog, least: leastBytes(tree)}
-	x.prefix, _ = re.LiteralPrefix()
+	if x.prefix, _ = re.LiteralPrefix(); x.prefix == "" {
+		x.run = newRun(tree)
+	}
 	for i := range prog.Inst {
 		if inst := &prog.Inst[i]; inst.Op == syntax.InstEmptyWidth {
 			asks := syntax.EmptyOp(inst.Arg)
@@ -278,13 +281,17 @@ func (d *dfa) match(s string) bool {
 	}
 	made, limit := 0, 64+len(s)/4
 	at, i := int32(0), 0
-	if d.prefix != "" {
-		if i = strings.Index(s, d.prefix); i < 0 {
-			return false
-		}
-		if i > 0 { // a literal asks for nothing before it
-			at = d.state(d.middle[:])
-		}
+	switch {
+	case d.prefix != "":
+		i = strings.Index(s, d.prefix)
+	case d.run != nil:
+		i = d.run.next(s)
+	}
+	if i < 0 {
+		return false
+	}
+	if i > 0 { // neither asks for anything before it
+		at = d.state(d.middle[:])
 	}
 	ascii := &d.ascii
 	for i < len(s) {

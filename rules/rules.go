@@ -11,7 +11,7 @@
 // Set.Match gives that answer for thousands of rules at the price of a few. The leaves of all rules become
 // conditions, equal ones shared (formula*.go, source.go, condition.go); for each rule it is worked out which texts it
 // cannot hold without (access.go); an index finds the rules that have one in the event (index.go, grams.go) and only
-// those are evaluated, each condition at most once (candidates.go). Regexes run as lazy DFAs (dfa.go), and what surely
-// stands nowhere in a text is not searched for (sieve.go). Where a rule might be cut off by its budget, its program has
-// the say (bound.go). profile.go says what rules cost.
+// those are evaluated, each condition at most once (candidates.go). Regexes run as lazy DFAs (dfa.go, regex_run.go),
+// and what surely stands nowhere in a text is not searched for (sieve.go). Where a rule might be cut off by its budget,
+// its program has the say (bound.go). profile.go says what rules cost.
 package rules
