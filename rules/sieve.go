@@ -1,9 +1,7 @@
 package rules
 
 import (
-	"cmp"
 	"math"
-	"slices"
 	"strings"
 )
 
@@ -44,8 +42,10 @@ type sieved struct {
 	ascii bool
 }
 
-// newSieved splits texts into those that a sieve can tell of, in ASCII first, and those that are too short.
+// newSieved splits texts into those that a sieve can tell of, in ASCII first, and those that are too short. Of more than
+// a few short ones, each of which would be searched for by itself, it is the finder that knows: then both are nil.
 func newSieved(texts []string) (long []sieved, short []string) {
+	var wide []sieved
 	for _, t := range texts {
 		if len(t) < sieveGram {
 			short = append(short, t)
@@ -57,11 +57,16 @@ func newSieved(texts []string) (long []sieved, short []string) {
 				s.rare = int32(i)
 			}
 		}
-		long = append(long, s)
+		if s.ascii {
+			long = append(long, s)
+		} else {
+			wide = append(wide, s)
+		}
 	}
-	order := map[bool]int{true: 0, false: 1}
-	slices.SortStableFunc(long, func(a, b sieved) int { return cmp.Compare(order[a.ascii], order[b.ascii]) })
-	return long, short
+	if len(short) > fewTexts {
+		return nil, nil
+	}
+	return append(long, wide...), short
 }
 
 // rareRuns are the places of the runs of text that events have least; where it has few, one stands twice.

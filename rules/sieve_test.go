@@ -55,6 +55,20 @@ func TestSieve(t *testing.T) {
 	}
 }
 
+// Many short texts would each be searched for over all of the text.
+func TestSieveOfShortTexts(t *testing.T) {
+	var texts []string
+	for c := 'a'; len(texts) <= fewTexts; c++ {
+		texts = append(texts, "x"+string(c))
+	}
+	if long, short := newSieved(append(texts, "mimikatz")); long != nil || short != nil {
+		t.Errorf("%d short texts are searched for one by one", len(short))
+	}
+	if long, short := newSieved(append(texts[1:], "straße", "mimikatz")); len(long) != 2 || !long[0].ascii || len(short) != fewTexts {
+		t.Errorf("%+v, %q", long, short)
+	}
+}
+
 // A condition gives the same answer the first time, when it searches, and from the second on, when a sieve is asked; and a
 // sieve of one event says nothing of the next.
 func TestSieveOfEvents(t *testing.T) {
