@@ -149,17 +149,18 @@ func reload(paths []string, eng *pipeline.Engine, log *slog.Logger) {
 	start := time.Now()
 	set, faults := loadSet(paths)
 	eng.Metrics().PolicyCompile.Observe(time.Since(start).Seconds())
-	ok.Set(1)
 	switch {
 	case set == nil:
 		ok.Set(0)
 		outcomes.WithLabelValues("failed").Inc()
 		log.Error("policies have errors; the running set stays", "policy_set", eng.Set().Hash(), "errors", faults.Err())
 	case set.Hash() == eng.Set().Hash():
+		ok.Set(1)
 		outcomes.WithLabelValues("unchanged").Inc()
 		log.Info("policies are unchanged", "policy_set", set.Hash())
 	default:
 		eng.Swap(set)
+		ok.Set(1)
 		outcomes.WithLabelValues("ok").Inc()
 		log.Info("policies taken over", "policy_set", set.Hash(), "rules", len(set.Rules()))
 	}
